@@ -1,0 +1,62 @@
+'use strict';
+
+/**
+ * The arrows of docs/architecture.md, held by `npm run arrows`. They point one way:
+ * csi, activities, workflows → contract → domain; activities → the ports of adapters; adapters → domain;
+ * workers and cli → everything; nothing → workers. Types are no exception.
+ */
+const only = (name, from, allowed, comment) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: `^${from}/` },
+  to: { path: '^(src|temporal|test)/', pathNot: [from, ...allowed].map((place) => `^${place}`) },
+});
+
+module.exports = {
+  forbidden: [
+    only('domain-is-pure', 'src/domain', [], 'the domain knows nobody'),
+    only('contract-knows-domain', 'src/contract', ['src/domain/'], 'the contract knows the domain alone'),
+    only('workflows-know-contract', 'src/workflows', ['src/contract/', 'src/domain/'], 'a workflow decides; it does not act'),
+    only('activities-know-ports', 'src/activities', ['src/contract/', 'src/domain/', 'src/adapters/[^/]+/port\\.ts$'], 'an activity acts through ports'),
+    only('csi-knows-contract', 'src/csi', ['src/contract/', 'src/domain/'], 'the gRPC face starts or joins workflows'),
+    only('adapters-know-domain', 'src/adapters', ['src/domain/'], 'an adapter knows the world and the domain'),
+    only('simulator-stands-alone', 'src/simulator', [], 'the simulator shares no parser, quoting or builder with the driver'),
+    only('temporal-stands-alone', 'temporal', ['src/contract/', 'src/domain/'], 'the embedded server knows what is registered in it'),
+    {
+      name: 'nothing-knows-workers',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(workers|cli)/' },
+      to: { path: '^src/(workers|cli)/' },
+    },
+    {
+      name: 'domain-has-no-effects',
+      severity: 'error',
+      comment: 'node built-ins are effects; the domain and the workflows have none',
+      from: { path: '^src/(domain|contract|workflows)/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['core'] },
+    },
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'no-unresolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-test-in-product',
+      severity: 'error',
+      from: { path: '^(src|temporal)/', pathNot: '\\.test\\.ts$' },
+      to: { path: '(^test/|\\.test\\.ts$)' },
+    },
+    {
+      name: 'no-dev-dependency-in-product',
+      severity: 'error',
+      from: { path: '^(src|temporal)/', pathNot: '\\.test\\.ts$' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'] },
+    },
+  ],
+  options: {
+    parser: 'swc',
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(generated|dist)/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'], conditionNames: ['node', 'require', 'import', 'default'] },
+  },
+};

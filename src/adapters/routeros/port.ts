@@ -1,0 +1,55 @@
+import type { Attachment, VolumeRecord } from '../../domain/record';
+import type { Pool, Volume, VolumeSpec } from '../../domain/volume';
+import type { VolumeId } from '../../domain/volume-id';
+import type { VolumePath } from '../../domain/volume-path';
+
+/**
+ * The volumes of one RDS. Each method is one script, one SSH exec, one JSON line that reads back what it changed; each is
+ * idempotent. All throw Fault: ArrayUnreachable (nothing was sent), ArrayNoAnswer (sent, end not seen), ArrayUnreadable,
+ * ArrayRefused, NotOurs (the slot is taken by something that is not this driver's).
+ */
+export interface DisksPort {
+  /**
+   * Makes the volume unless its disk exists, and returns it as it is then: the caller compares it with what was asked for.
+   * Goes on where an earlier try stopped: a backing file of at most the asked size without a disk gets its disk.
+   * Throws also PoolExhausted; VolumeExists when a larger file without a disk is in the way.
+   */
+  create(spec: VolumeSpec): Promise<Volume>;
+
+  /** The volume, or undefined if RouterOS has shown that it has no such disk. */
+  find(volumeId: VolumeId): Promise<Volume | undefined>;
+
+  /** All disks that are this driver's by slot, NQN and path. One row that cannot be read: ArrayUnreadable. */
+  list(): Promise<readonly Volume[]>;
+
+  /** Grows the volume to `sizeBytes` unless it has that much; undefined if there is no such disk. Throws also PoolExhausted. */
+  resize(volumeId: VolumeId, sizeBytes: bigint): Promise<Volume | undefined>;
+
+  /**
+   * Export off, disk away, file away; only if the record names no node. Returns what is left: the disk (it is attached, or
+   * was not removed) and whether a backing file of it is still there. Nothing left: `{ volume: undefined, fileExists: false }`.
+   */
+  remove(volumeId: VolumeId): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
+
+  /**
+   * The common path of attaching: if the disk bears a record that names no node, adds this one and turns the export on.
+   * Changes nothing else. Returns the volume as it is then (undefined: no such disk); the caller judges its record.
+   */
+  attach(volumeId: VolumeId, attachment: Attachment): Promise<Volume | undefined>;
+
+  /** The common path of detaching: if the record names this node alone, empties the list. Otherwise as `attach`. */
+  detach(volumeId: VolumeId, nodeId: string): Promise<Volume | undefined>;
+
+  /** Writes the record if the comment still is `expectedComment`, else changes nothing. Returns the volume as it is then. */
+  writeRecord(volumeId: VolumeId, expectedComment: string, record: VolumeRecord): Promise<Volume | undefined>;
+
+  /** Size and free space of the pool that holds `volumePath`. */
+  pool(volumePath: VolumePath): Promise<Pool>;
+}
+
+/** Whether the RDS can be reached, as last seen: answered from memory, at once. */
+export interface ArrayConnection {
+  readonly address: string;
+  /** `since` is when the state began; `reason` is the last failure to connect, for a person. */
+  readonly state: { readonly connected: true; readonly since: Date } | { readonly connected: false; readonly since: Date; readonly reason: string };
+}

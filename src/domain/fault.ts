@@ -1,0 +1,97 @@
+/**
+ * What can go wrong, in one closed list. One table says of each kind which gRPC code a CSI caller gets, and whether an
+ * activity that ended so is tried again. Anything thrown that is no Fault is a bug: INTERNAL, details in the log alone.
+ */
+
+/** The gRPC status codes that this driver answers with, by the names of the gRPC specification. */
+export type GrpcCodeName =
+  | 'ABORTED'
+  | 'ALREADY_EXISTS'
+  | 'FAILED_PRECONDITION'
+  | 'INTERNAL'
+  | 'INVALID_ARGUMENT'
+  | 'NOT_FOUND'
+  | 'OUT_OF_RANGE'
+  | 'RESOURCE_EXHAUSTED'
+  | 'UNAVAILABLE'
+  | 'UNIMPLEMENTED';
+
+interface FaultRule {
+  readonly code: GrpcCodeName;
+  /** Whether the same activity may be tried again with hope of another end. */
+  readonly retryable: boolean;
+}
+
+const final = (code: GrpcCodeName): FaultRule => ({ code, retryable: false });
+const passing = (code: GrpcCodeName): FaultRule => ({ code, retryable: true });
+
+export const FAULTS = {
+  /** A field of the request is missing or malformed; the message names it. */
+  InvalidArgument: final('INVALID_ARGUMENT'),
+  /** The size asked for cannot be made: below the minimum, above the maximum, or limit below required. */
+  SizeOutOfRange: final('OUT_OF_RANGE'),
+  VolumeNotFound: final('NOT_FOUND'),
+  NodeNotFound: final('NOT_FOUND'),
+  /** A volume of this name exists with another size, path or export. */
+  VolumeExists: final('ALREADY_EXISTS'),
+  /** The pool has no room; the message names pool, free and asked bytes. */
+  PoolExhausted: final('RESOURCE_EXHAUSTED'),
+  /** The volume is attached, so it cannot be deleted; or to other nodes, so it cannot be attached here. */
+  VolumeInUse: final('FAILED_PRECONDITION'),
+  /** Attached to this node already, with another access mode or read-only flag. */
+  AttachedDifferently: final('ALREADY_EXISTS'),
+  /** An object on the RDS bears the volume's slot but is not this driver's by path or NQN: left untouched. */
+  NotOurs: final('FAILED_PRECONDITION'),
+  /** The RDS cannot be reached or does not let us in; nothing was sent. */
+  ArrayUnreachable: passing('UNAVAILABLE'),
+  /** A script was sent and its end not seen: it may have taken effect. */
+  ArrayNoAnswer: passing('UNAVAILABLE'),
+  /** The answer could not be read. Never taken for "absent". */
+  ArrayUnreadable: passing('UNAVAILABLE'),
+  /** RouterOS refused the command, in its own words. */
+  ArrayRefused: final('INTERNAL'),
+  /** A change was made without complaint, but does not read back yet (a file still being deleted): look again. */
+  ArrayUnsettled: passing('UNAVAILABLE'),
+  /** RouterOS took the command and the state read back contradicts it. */
+  ArrayContractBroken: final('INTERNAL'),
+  /** The operation's workflow is still running. */
+  OperationPending: final('ABORTED'),
+  /** Another operation of the same volume is running. */
+  OperationConflict: final('ABORTED'),
+  /** The operation was cancelled by one that negates it. */
+  OperationCancelled: final('ABORTED'),
+  /** Temporal cannot be reached. */
+  TemporalUnreachable: passing('UNAVAILABLE'),
+  /** The paging token was not given out by this driver. */
+  BadStartingToken: final('ABORTED'),
+  /** The RPC is not served by this process. */
+  Unimplemented: final('UNIMPLEMENTED'),
+} as const satisfies Record<string, FaultRule>;
+
+export type FaultKind = keyof typeof FAULTS;
+
+/** Whether a text names a kind of fault: what came over a wire is checked by it. */
+export function isFaultKind(text: string): text is FaultKind {
+  return Object.hasOwn(FAULTS, text);
+}
+
+/** The only error that this program throws on purpose. The message is for a person: what, which volume, numbers. No secrets. */
+export class Fault extends Error {
+  override readonly name = 'Fault';
+
+  constructor(
+    readonly kind: FaultKind,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+
+  get code(): GrpcCodeName {
+    return FAULTS[this.kind].code;
+  }
+
+  get retryable(): boolean {
+    return FAULTS[this.kind].retryable;
+  }
+}

@@ -1,0 +1,48 @@
+import type { SubsystemNqn } from './nqn';
+import type { VolumeRecord } from './record';
+import type { Bytes } from './size';
+import type { VolumeId } from './volume-id';
+import type { VolumePath } from './volume-path';
+
+/** What a volume shall be on the RDS: a file-backed disk, exported over NVMe/TCP. */
+export interface VolumeSpec {
+  readonly volumeId: VolumeId;
+  /** Size of the backing file, in bytes: whole MiB. */
+  readonly sizeBytes: Bytes;
+  /** Most that an existing volume of this ID may have to count as the one asked for, in bytes; absent: no limit. */
+  readonly limitBytes: Bytes | undefined;
+  /** Directory of the backing file, e.g. `/storage-pool/metal-csi`. */
+  readonly volumePath: VolumePath;
+  readonly nqn: SubsystemNqn;
+  /** TCP port of the export. */
+  readonly nvmePort: number;
+  /** What is written into the disk's `comment` when it is made. */
+  readonly record: VolumeRecord;
+}
+
+/** A volume as RouterOS reads it back. */
+export interface Volume {
+  readonly volumeId: VolumeId;
+  /** Size of the block device, in bytes. */
+  readonly sizeBytes: Bytes;
+  /** Path of the backing file, with its leading slash. */
+  readonly filePath: string;
+  readonly nqn: string;
+  readonly nvmePort: number;
+  /** Whether RouterOS exports it over NVMe/TCP now. */
+  readonly exported: boolean;
+  /** Whether `/file` lists the backing file; undefined where it was not looked up. */
+  readonly fileExists: boolean | undefined;
+  /** The text of `comment`, as it stands. */
+  readonly comment: string;
+  /** The record in `comment`; undefined if there is none (a volume of an older driver). */
+  readonly record: VolumeRecord | undefined;
+}
+
+/** The file system on the RDS that holds the backing files. */
+export interface Pool {
+  /** First segment of the volume path, e.g. `storage-pool`. */
+  readonly name: string;
+  readonly sizeBytes: Bytes;
+  readonly freeBytes: Bytes;
+}
