@@ -1,0 +1,88 @@
+/**
+ * The operations: inputs and results of the workflows, as they are stored in histories. JSON alone: bytes travel as decimal
+ * strings. This file outlives releases: fields are added, never renamed; no secrets.
+ */
+
+/** How a volume is attached to a node, as in the record of domain/record.ts. */
+export interface AttachmentDto {
+  readonly nodeId: string;
+  readonly accessMode: string;
+  readonly readOnly: boolean;
+}
+
+export interface CreateVolumeInput {
+  readonly volumeId: string;
+  /** Decimal, bytes. */
+  readonly sizeBytes: string;
+  /** Decimal, bytes; absent: no limit. */
+  readonly limitBytes?: string;
+  readonly volumePath: string;
+  readonly nqn: string;
+  readonly nvmePort: number;
+  readonly clusterId: string;
+  /** The PersistentVolumeClaim that the volume is made for, where the provisioner tells. */
+  readonly claim?: { readonly namespace: string; readonly name: string };
+}
+
+export interface SizeResult {
+  /** Size that the RDS reports, decimal, bytes. */
+  readonly sizeBytes: string;
+}
+
+export interface DeleteVolumeInput {
+  readonly volumeId: string;
+}
+
+export interface ExpandVolumeInput {
+  readonly volumeId: string;
+  /** Decimal, bytes. */
+  readonly sizeBytes: string;
+  /** Decimal, bytes; absent: no limit. */
+  readonly limitBytes?: string;
+}
+
+export interface PublishVolumeInput {
+  readonly volumeId: string;
+  readonly attachment: AttachmentDto;
+  /** Written into the record of a volume that has none. */
+  readonly clusterId: string;
+}
+
+export interface UnpublishVolumeInput {
+  readonly volumeId: string;
+  /** Absent: from all nodes (CSI 1.12, ControllerUnpublishVolume: an unset node_id). */
+  readonly nodeId?: string;
+}
+
+/** Every operation by the name of its workflow. */
+export interface Operations {
+  readonly createVolume: { readonly input: CreateVolumeInput; readonly result: SizeResult };
+  readonly deleteVolume: { readonly input: DeleteVolumeInput; readonly result: void };
+  readonly expandVolume: { readonly input: ExpandVolumeInput; readonly result: SizeResult };
+  readonly publishVolume: { readonly input: PublishVolumeInput; readonly result: void };
+  readonly unpublishVolume: { readonly input: UnpublishVolumeInput; readonly result: void };
+}
+
+export type OperationName = keyof Operations;
+
+/** The workflow functions, by their names in Temporal. */
+export type OperationWorkflows = {
+  readonly [Name in OperationName]: (input: Operations[Name]['input']) => Promise<Operations[Name]['result']>;
+};
+
+/** Which running operations a new one makes pointless, so that it may cancel them: delete over create, and so on. */
+export const NEGATES: { readonly [Name in OperationName]: readonly OperationName[] } = {
+  createVolume: [],
+  deleteVolume: ['createVolume', 'expandVolume'],
+  expandVolume: [],
+  publishVolume: [],
+  unpublishVolume: ['publishVolume'],
+};
+
+/** What a run keeps in its memo, so that another caller can tell whether it is the same operation. */
+export interface OperationMemo {
+  /** SHA-256 of workflow type and input, hex. */
+  readonly operationHash: string;
+  /** The node that the operation is about; absent if it is about no node in particular. */
+  readonly nodeId?: string;
+}

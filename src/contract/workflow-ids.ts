@@ -1,0 +1,9 @@
+import type { VolumeId } from '../domain/volume-id';
+
+/**
+ * The ID of the one run that a volume may have at a time on the controller's side. Temporal allows one open run per ID: that
+ * is the per-volume lock, across replicas and restarts.
+ */
+export function volumeWorkflowIdOf(volumeId: VolumeId): string {
+  return `volume/${volumeId}`;
+}

@@ -1,0 +1,24 @@
+import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
+import type { ArrayActivities, ClusterActivities } from '../contract/activities';
+import {
+  HEARTBEAT_TIMEOUT_MS,
+  RETRY_INITIAL_INTERVAL_MS,
+  RETRY_MAXIMUM_INTERVAL_MS,
+  START_TO_CLOSE_TIMEOUT_MS,
+} from '../contract/limits';
+
+const retry = { initialInterval: RETRY_INITIAL_INTERVAL_MS, backoffCoefficient: 2, maximumInterval: RETRY_MAXIMUM_INTERVAL_MS };
+
+/**
+ * Acts on the RDS. Tried for as long as the RDS cannot be reached; a cancelled one is waited for, since what it has sent may
+ * still take effect.
+ */
+export const array = proxyActivities<ArrayActivities>({
+  startToCloseTimeout: START_TO_CLOSE_TIMEOUT_MS,
+  heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+  cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+  retry,
+});
+
+/** Asks the cluster. */
+export const cluster = proxyActivities<ClusterActivities>({ startToCloseTimeout: START_TO_CLOSE_TIMEOUT_MS, retry });
