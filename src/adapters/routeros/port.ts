@@ -1,4 +1,5 @@
-import type { Attachment, VolumeRecord } from '../../domain/record';
+import type { Attachment, ClusterId, VolumeRecord } from '../../domain/record';
+import type { NodeId } from '../../domain/nqn';
 import type { Pool, Volume, VolumeSpec } from '../../domain/volume';
 import type { VolumeId } from '../../domain/volume-id';
 import type { VolumePath } from '../../domain/volume-path';
@@ -26,19 +27,20 @@ export interface DisksPort {
   resize(volumeId: VolumeId, sizeBytes: bigint): Promise<Volume | undefined>;
 
   /**
-   * Export off, disk away, file away; only if the record names no node. Returns what is left: the disk (it is attached, or
-   * was not removed) and whether a backing file of it is still there. Nothing left: `{ volume: undefined, fileExists: false }`.
+   * Export off, disk away, file away; only if there is no record (a volume of an older driver), or it is this cluster's and
+   * names no node. Returns what is left: the disk (it is attached, another cluster's, or was not removed) and whether a
+   * backing file of it is still there. Nothing left: `{ volume: undefined, fileExists: false }`.
    */
-  remove(volumeId: VolumeId): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
+  remove(volumeId: VolumeId, clusterId: ClusterId): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
 
   /**
-   * The common path of attaching: if the disk bears a record that names no node, adds this one and turns the export on.
-   * Changes nothing else. Returns the volume as it is then (undefined: no such disk); the caller judges its record.
+   * The common path of attaching: if the disk bears a record of this cluster that names no node, adds this one and turns the
+   * export on. Changes nothing else. Returns the volume as it is then (undefined: no such disk); the caller judges its record.
    */
-  attach(volumeId: VolumeId, attachment: Attachment): Promise<Volume | undefined>;
+  attach(volumeId: VolumeId, clusterId: ClusterId, attachment: Attachment): Promise<Volume | undefined>;
 
-  /** The common path of detaching: if the record names this node alone, empties the list. Otherwise as `attach`. */
-  detach(volumeId: VolumeId, nodeId: string): Promise<Volume | undefined>;
+  /** The common path of detaching: if the record is this cluster's and names this node alone, empties the list; else as `attach`. */
+  detach(volumeId: VolumeId, clusterId: ClusterId, nodeId: NodeId): Promise<Volume | undefined>;
 
   /** Writes the record if the comment still is `expectedComment`, else changes nothing. Returns the volume as it is then. */
   writeRecord(volumeId: VolumeId, expectedComment: string, record: VolumeRecord): Promise<Volume | undefined>;
