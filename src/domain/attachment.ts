@@ -1,0 +1,68 @@
+import { Fault } from './fault';
+import type { NodeId } from './nqn';
+import { type Attachment, type ClusterId, mayShare, type VolumeRecord } from './record';
+import type { VolumeId } from './volume-id';
+
+/** What attaching comes to: nothing is left to do, or this record is to be written. */
+export type AttachVerdict = { readonly kind: 'attached' } | { readonly kind: 'write'; readonly record: VolumeRecord };
+
+/** What detaching comes to: nothing is left to do, or this record is to be written. */
+export type DetachVerdict = { readonly kind: 'detached' } | { readonly kind: 'write'; readonly record: VolumeRecord };
+
+/**
+ * Whether a node may have a volume, by the record on its disk (undefined: a volume of an older driver, which now gets one).
+ * Throws NotOurs (the record is another cluster's, whether it names nodes or not), AttachedDifferently (this node has it in
+ * another way), VolumeInUse (others hold it, and it cannot be shared with this one; the message names them).
+ */
+export function judgeAttach(attempt: {
+  readonly volumeId: VolumeId;
+  readonly record: VolumeRecord | undefined;
+  readonly wish: Attachment;
+  readonly clusterId: ClusterId;
+}): AttachVerdict {
+  const { volumeId, record, wish, clusterId } = attempt;
+  if (!record) return { kind: 'write', record: { clusterId, claim: undefined, attachments: [wish] } };
+  if (record.clusterId !== clusterId) {
+    throw new Fault(
+      'NotOurs',
+      `${volumeId} belongs to cluster ${record.clusterId}, this is ${clusterId}: not attached`,
+    );
+  }
+
+  const held = record.attachments.find(({ nodeId }) => nodeId === wish.nodeId);
+  if (held) {
+    if (held.accessMode === wish.accessMode && held.readOnly === wish.readOnly) return { kind: 'attached' };
+    throw new Fault(
+      'AttachedDifferently',
+      `${volumeId} is attached to ${formatAttachment(held)}, asked for ${formatAttachment(wish)}`,
+    );
+  }
+
+  const attachments = [...record.attachments, wish];
+  if (!mayShare(attachments)) {
+    const holders = record.attachments.map(formatAttachment).join(', ');
+    throw new Fault('VolumeInUse', `${volumeId} is attached to ${holders}: not also to ${formatAttachment(wish)}`);
+  }
+  return { kind: 'write', record: { ...record, attachments } };
+}
+
+/**
+ * What is left to do for a node (undefined: for all of them) not to have a volume. Another cluster's record names that
+ * cluster's nodes, even where they bear the names of ours: it is left alone, and this cluster's node is detached already.
+ */
+export function judgeDetach(attempt: {
+  readonly record: VolumeRecord | undefined;
+  readonly nodeId: NodeId | undefined;
+  readonly clusterId: ClusterId;
+}): DetachVerdict {
+  const { record, nodeId, clusterId } = attempt;
+  if (!record || record.clusterId !== clusterId) return { kind: 'detached' };
+  const attachments = nodeId === undefined ? [] : record.attachments.filter((held) => held.nodeId !== nodeId);
+  if (attachments.length === record.attachments.length) return { kind: 'detached' };
+  return { kind: 'write', record: { ...record, attachments } };
+}
+
+/** `node-a (single-node-writer)`, `node-b (multi-node-reader-only, read-only)`. */
+function formatAttachment({ nodeId, accessMode, readOnly }: Attachment): string {
+  return `${nodeId} (${accessMode}${readOnly ? ', read-only' : ''})`;
+}
