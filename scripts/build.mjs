@@ -33,7 +33,11 @@ function filesOf(folder, pattern) {
 
 function hashOf(files) {
   const hash = createHash('sha256');
-  for (const file of files) hash.update(`${file}\0`).update(readFileSync(path.join(root, file))).update('\0');
+  for (const file of files)
+    hash
+      .update(`${file}\0`)
+      .update(readFileSync(path.join(root, file)))
+      .update('\0');
   return hash.digest('hex');
 }
 
@@ -46,18 +50,23 @@ function place(file, content) {
   renameSync(draft, file);
 }
 
-function buildProgram() {
+async function buildProgram() {
   // Beside dist, at the same depth: source maps hold relative paths.
   const draft = path.join(root, `.build-${process.pid}`);
   try {
     const tsc = path.join(root, 'node_modules', '.bin', 'tsc');
-    const { status } = spawnSync(tsc, ['-p', 'tsconfig.build.json', '--outDir', draft], { cwd: root, stdio: 'inherit' });
+    const { status } = spawnSync(tsc, ['-p', 'tsconfig.build.json', '--outDir', draft], {
+      cwd: root,
+      stdio: 'inherit',
+    });
     const made = filesOf(path.basename(draft), /./).map((file) => path.relative(path.basename(draft), file));
     for (const file of made) place(path.join(dist, file), readFileSync(path.join(draft, file)));
     const assets = [...filesOf('src', ASSET), ...filesOf('temporal', ASSET)];
     for (const file of assets) place(path.join(dist, file), readFileSync(path.join(root, file)));
     const expected = new Set([...made, ...assets]);
-    const present = [...filesOf('dist/src', /./), ...filesOf('dist/temporal', /./)].map((file) => path.relative('dist', file));
+    const present = [...filesOf('dist/src', /./), ...filesOf('dist/temporal', /./)].map((file) =>
+      path.relative('dist', file),
+    );
     for (const file of present) if (!expected.has(file)) rmSync(path.join(dist, file));
     // What has type errors is put in place all the same, as tsc does, and built again next time.
     if (status !== 0) throw new Error('tsc found errors');
@@ -104,7 +113,7 @@ for (const { name, sources, output, build } of parts) {
   try {
     await build();
   } catch (error) {
-    console.error(`build: the ${name} could not be built: ${error instanceof Error ? error.message : error}`);
+    console.error(`build: the ${name} could not be built: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
     continue;
   }

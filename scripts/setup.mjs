@@ -28,7 +28,8 @@ function isInstalled() {
   const installed = readPackages('node_modules/.package-lock.json');
   const locked = readPackages('package-lock.json');
   const missing = Object.entries(locked).some(
-    ([place, { version, optional, link }]) => place !== '' && !optional && !link && installed[place]?.version !== version,
+    ([place, { version, optional, link }]) =>
+      place !== '' && !optional && !link && installed[place]?.version !== version,
   );
   const other = Object.entries(installed).some(([place, { version }]) => locked[place]?.version !== version);
   return !missing && !other;
