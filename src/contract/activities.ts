@@ -1,4 +1,11 @@
-import type { CreateVolumeInput, DeleteVolumeInput, ExpandVolumeInput, PublishVolumeInput, SizeResult, UnpublishVolumeInput } from './operations';
+import type {
+  CreateVolumeInput,
+  DeleteVolumeInput,
+  ExpandVolumeInput,
+  PublishVolumeInput,
+  SizeResult,
+  UnpublishVolumeInput,
+} from './operations';
 
 /**
  * What is done on the RDS. Each states a wish and returns only when the RDS has read back as wished; each is idempotent and goes

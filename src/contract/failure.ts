@@ -1,4 +1,10 @@
-import { ActivityFailure, ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  TerminatedFailure,
+  TimeoutFailure,
+} from '@temporalio/common';
 import { Fault, isFaultKind } from '../domain/fault';
 
 /** Failure type of what no Fault describes: a bug. Its message stays in the worker's log. */
@@ -10,7 +16,11 @@ export function applicationFailureOf(error: unknown): ApplicationFailure {
   if (error instanceof Fault) {
     return ApplicationFailure.create({ type: error.kind, message: error.message, nonRetryable: !error.retryable });
   }
-  return ApplicationFailure.create({ type: BUG, message: 'an unexpected error; the log of the worker tells which', nonRetryable: true });
+  return ApplicationFailure.create({
+    type: BUG,
+    message: 'an unexpected error; the log of the worker tells which',
+    nonRetryable: true,
+  });
 }
 
 /**

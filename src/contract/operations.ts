@@ -31,6 +31,8 @@ export interface SizeResult {
 
 export interface DeleteVolumeInput {
   readonly volumeId: string;
+  /** A volume that another cluster's record is on is not deleted. */
+  readonly clusterId: string;
 }
 
 export interface ExpandVolumeInput {
@@ -44,12 +46,14 @@ export interface ExpandVolumeInput {
 export interface PublishVolumeInput {
   readonly volumeId: string;
   readonly attachment: AttachmentDto;
-  /** Written into the record of a volume that has none. */
+  /** Written into the record of a volume that has none, or that another cluster made and holds no more. */
   readonly clusterId: string;
 }
 
 export interface UnpublishVolumeInput {
   readonly volumeId: string;
+  /** What another cluster's record says is left alone. */
+  readonly clusterId: string;
   /** Absent: from all nodes (CSI 1.12, ControllerUnpublishVolume: an unset node_id). */
   readonly nodeId?: string;
 }

@@ -7,7 +7,11 @@ import {
   START_TO_CLOSE_TIMEOUT_MS,
 } from '../contract/limits';
 
-const retry = { initialInterval: RETRY_INITIAL_INTERVAL_MS, backoffCoefficient: 2, maximumInterval: RETRY_MAXIMUM_INTERVAL_MS };
+const retry = {
+  initialInterval: RETRY_INITIAL_INTERVAL_MS,
+  backoffCoefficient: 2,
+  maximumInterval: RETRY_MAXIMUM_INTERVAL_MS,
+};
 
 /**
  * Acts on the RDS. Tried for as long as the RDS cannot be reached; a cancelled one is waited for, since what it has sent may

@@ -1,0 +1,142 @@
+import { parseCapabilities } from '../domain/capability';
+import { Fault } from '../domain/fault';
+import { type ParameterDefaults, parseParameters } from '../domain/parameters';
+import { MAX_VOLUME_BYTES, MIB } from '../domain/size';
+import type { Pool, Volume } from '../domain/volume';
+import { findVolumeId, parseVolumeId, type VolumeId } from '../domain/volume-id';
+import type { VolumePath } from '../domain/volume-path';
+import type {
+  ControllerGetVolumeRequest,
+  ControllerGetVolumeResponse,
+  GetCapacityRequest,
+  GetCapacityResponse,
+  ListVolumesRequest,
+  ListVolumesResponse,
+  ListVolumesResponse_Entry,
+  ValidateVolumeCapabilitiesRequest,
+  ValidateVolumeCapabilitiesResponse,
+} from './generated/csi';
+import { capabilityInputOf, requireSmallMap } from './request';
+
+/** What the reading RPCs need of the RDS: each call is one exec. Throws ArrayUnreachable, ArrayNoAnswer, ArrayUnreadable. */
+export interface VolumeReader {
+  find(volumeId: VolumeId): Promise<Volume | undefined>;
+  list(): Promise<readonly Volume[]>;
+  pool(volumePath: VolumePath): Promise<Pool>;
+}
+
+interface ControllerReadsOptions {
+  readonly volumes: VolumeReader;
+  readonly defaults: ParameterDefaults;
+}
+
+/** The RPCs that change nothing: they ask the RDS, and start no workflow. */
+export function createControllerReads({ volumes, defaults }: ControllerReadsOptions) {
+  return {
+    async controllerGetVolume(request: ControllerGetVolumeRequest): Promise<ControllerGetVolumeResponse> {
+      return entryOf(await getVolume(volumes, request.volumeId));
+    },
+
+    async listVolumes(request: ListVolumesRequest): Promise<ListVolumesResponse> {
+      const after = parseStartingToken(request.startingToken);
+      if (request.maxEntries < 0) throw new Fault('InvalidArgument', 'max_entries: must not be negative');
+      const all = [...(await volumes.list())].sort((a, b) => (a.volumeId < b.volumeId ? -1 : 1));
+      const rest = all.filter(({ volumeId }) => after === undefined || volumeId > after);
+      const page = rest.slice(0, request.maxEntries || rest.length);
+      const nextToken = page.length < rest.length ? page.at(-1)?.volumeId : undefined;
+      return { entries: page.map(entryOf), nextToken: nextToken ?? '' };
+    },
+
+    async getCapacity(request: GetCapacityRequest): Promise<GetCapacityResponse> {
+      requireSmallMap(request.parameters, 'parameters');
+      const { volumePath } = parseParameters(request.parameters, defaults);
+      if (request.volumeCapabilities.length > 0 && whyUnsupported(request) !== undefined) {
+        return { availableCapacity: 0n, maximumVolumeSize: undefined, minimumVolumeSize: undefined };
+      }
+      const { freeBytes } = await volumes.pool(volumePath);
+      const whole = freeBytes - (freeBytes % MIB);
+      const largest = whole < MAX_VOLUME_BYTES ? whole : MAX_VOLUME_BYTES;
+      return { availableCapacity: freeBytes, maximumVolumeSize: largest, minimumVolumeSize: MIB };
+    },
+
+    async validateVolumeCapabilities(
+      request: ValidateVolumeCapabilitiesRequest,
+    ): Promise<ValidateVolumeCapabilitiesResponse> {
+      requireSmallMap(request.volumeContext, 'volume_context');
+      requireSmallMap(request.parameters, 'parameters');
+      if (request.volumeCapabilities.length === 0) throw new Fault('InvalidArgument', 'volume_capabilities: missing');
+      const volume = await getVolume(volumes, request.volumeId);
+      const message = whyUnsupported(request) ?? whyAnother(volume, request) ?? whyParameters(request, defaults);
+      if (message !== undefined) return { confirmed: undefined, message };
+      const { volumeContext, volumeCapabilities, parameters } = request;
+      return { confirmed: { volumeContext, volumeCapabilities, parameters, mutableParameters: {} }, message: '' };
+    },
+  };
+}
+
+async function getVolume(volumes: VolumeReader, text: string): Promise<Volume> {
+  const volumeId = parseVolumeId(text);
+  const volume = await volumes.find(volumeId);
+  if (!volume) throw new Fault('VolumeNotFound', `${volumeId}: the RDS has no such volume`);
+  return volume;
+}
+
+/** A page begins after the last volume of the page before: stable while volumes come and go. */
+function parseStartingToken(token: string): VolumeId | undefined {
+  if (token === '') return undefined;
+  const volumeId = findVolumeId(token);
+  if (volumeId === undefined) {
+    throw new Fault('BadStartingToken', 'starting_token: not one that ListVolumes gave out; begin again without one');
+  }
+  return volumeId;
+}
+
+function entryOf(volume: Volume): ListVolumesResponse_Entry {
+  const message = whyAbnormal(volume);
+  return {
+    volume: {
+      volumeId: volume.volumeId,
+      capacityBytes: volume.sizeBytes,
+      volumeContext: {},
+      contentSource: undefined,
+      accessibleTopology: [],
+    },
+    status: {
+      publishedNodeIds: volume.record?.attachments.map(({ nodeId }) => nodeId) ?? [],
+      volumeCondition: { abnormal: message !== undefined, message: message ?? 'exported over NVMe/TCP' },
+    },
+  };
+}
+
+function whyAbnormal({ exported, fileExists, filePath }: Volume): string | undefined {
+  if (fileExists === false) return `its backing file ${filePath} is missing on the RDS`;
+  return exported ? undefined : 'its NVMe/TCP export is off on the RDS';
+}
+
+/** Why the capabilities cannot be served, for a person; undefined if they can. */
+function whyUnsupported({ volumeCapabilities }: Pick<GetCapacityRequest, 'volumeCapabilities'>): string | undefined {
+  return messageOf(() => parseCapabilities(volumeCapabilities.map(capabilityInputOf), 'volume_capabilities'));
+}
+
+function whyParameters({ parameters }: ValidateVolumeCapabilitiesRequest, defaults: ParameterDefaults) {
+  return messageOf(() => parseParameters(parameters, defaults));
+}
+
+/** A volume context that names another export than the volume's is not this volume's. */
+function whyAnother(volume: Volume, { volumeContext }: ValidateVolumeCapabilitiesRequest): string | undefined {
+  const known: Readonly<Record<string, string>> = { nqn: volume.nqn, nvmePort: String(volume.nvmePort) };
+  const key = Object.keys(known).find(
+    (name) => volumeContext[name] !== undefined && volumeContext[name] !== known[name],
+  );
+  return key === undefined ? undefined : `volume_context.${key}: the volume's is ${known[key]}`;
+}
+
+function messageOf(parse: () => unknown): string | undefined {
+  try {
+    parse();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Fault) return error.message;
+    throw error;
+  }
+}

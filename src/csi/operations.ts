@@ -1,0 +1,181 @@
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
+import { TypedSearchAttributes } from '@temporalio/common';
+import { faultOf } from '../contract/failure';
+import { ANSWER_BEFORE_DEADLINE_MS, LONGEST_WAIT_MS } from '../contract/limits';
+import type { OperationMemo, OperationName, Operations } from '../contract/operations';
+import { NEGATES } from '../contract/operations';
+import { SEARCH_ATTRIBUTES } from '../contract/search-attributes';
+import { CONTROLLER_TASK_QUEUE } from '../contract/task-queues';
+import { volumeWorkflowIdOf } from '../contract/workflow-ids';
+import { Fault } from '../domain/fault';
+import type { VolumeId } from '../domain/volume-id';
+import { memoOf, type Operation, subjectOf } from './operation';
+import { describePending } from './pending';
+import { callTemporal, unreachableOr } from './temporal-calls';
+
+/** For how long a caller waits: until its deadline, or until it hangs up. */
+export interface Patience {
+  /** Undefined: the caller has named none. */
+  readonly deadline: Date | undefined;
+  readonly hungUp: AbortSignal;
+}
+
+/** Start or join: the one way in which an RPC changes a volume. */
+export interface RunOperation {
+  /**
+   * Starts the operation's workflow, or joins the run of the same operation, and waits for its result. Throws the Fault that the
+   * workflow ended with; OperationPending when the caller's patience ends first (the workflow goes on); OperationConflict when
+   * another operation of the volume is running; TemporalUnreachable.
+   */
+  <Name extends OperationName>(operation: Operation<Name>, patience: Patience): Promise<Operations[Name]['result']>;
+}
+
+/** Longest that asking what a run waits for may take: the caller's deadline is near by then. In milliseconds. */
+const DESCRIBE_LIMIT_MS = 400;
+
+export function createOperations(client: Client): RunOperation {
+  return async (operation, patience) => {
+    const waiting = AbortSignal.any([AbortSignal.timeout(waitMsOf(patience)), patience.hungUp]);
+    for (;;) {
+      const run = (await start(client, operation)) ?? (await joinHolder(client, operation, waiting));
+      if (run) return await resultOf(client, { operation, run, waiting });
+      if (waiting.aborted) throw await pending(client, operation);
+    }
+  };
+}
+
+function waitMsOf({ deadline }: Patience): number {
+  if (!deadline) return LONGEST_WAIT_MS;
+  return Math.min(Math.max(deadline.getTime() - Date.now() - ANSWER_BEFORE_DEADLINE_MS, 0), LONGEST_WAIT_MS);
+}
+
+type OperationWorkflow<Name extends OperationName> = (
+  input: Operations[Name]['input'],
+) => Promise<Operations[Name]['result']>;
+
+type Run<Name extends OperationName> = Pick<WorkflowHandle<OperationWorkflow<Name>>, 'result' | 'cancel'>;
+
+/** Starts the operation's workflow; undefined if another run holds the volume. */
+async function start<Name extends OperationName>(
+  client: Client,
+  operation: Operation<Name>,
+): Promise<Run<Name> | undefined> {
+  const { name, volumeId, nodeId, input, summary } = operation;
+  const attributes = [{ key: SEARCH_ATTRIBUTES.VolumeId, value: volumeId as string }];
+  if (nodeId !== undefined) attributes.push({ key: SEARCH_ATTRIBUTES.NodeId, value: nodeId });
+  try {
+    return await callTemporal(client.connection, () =>
+      client.workflow.start<OperationWorkflow<Name>>(name, {
+        workflowId: volumeWorkflowIdOf(volumeId),
+        taskQueue: CONTROLLER_TASK_QUEUE,
+        args: [input],
+        workflowIdConflictPolicy: 'FAIL',
+        workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+        memo: { ...memoOf(operation) },
+        typedSearchAttributes: new TypedSearchAttributes(attributes),
+        staticSummary: summary,
+      }),
+    );
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The run that holds the volume, if it is the same operation. One that the new operation negates is cancelled and waited for;
+ * undefined when the holder has ended.
+ */
+async function joinHolder<Name extends OperationName>(
+  client: Client,
+  operation: Operation<Name>,
+  waiting: AbortSignal,
+): Promise<Run<Name> | undefined> {
+  const holder = await describe(client, operation.volumeId);
+  if (holder?.status.name !== 'RUNNING') return undefined;
+  const memo = holder.memo as Partial<OperationMemo> | undefined;
+  const run = client.workflow.getHandle<OperationWorkflow<Name>>(holder.workflowId, holder.runId, {
+    followRuns: false,
+  });
+  if (memo?.operationHash === memoOf(operation).operationHash) return run;
+  if (!isNegatedBy(operation, { name: holder.type, nodeId: memo?.nodeId })) {
+    const subject = subjectOf(operation);
+    throw new Fault('OperationConflict', `${subject} has to wait: ${describePending(operation.volumeId, holder)}`);
+  }
+  await callTemporal(client.connection, () => run.cancel()).catch(rethrowUnlessEnded);
+  await resultOf(client, { operation, run, waiting }).catch(rethrowUnlessEnded);
+  return undefined;
+}
+
+/** Delete negates create and expand; unpublish negates the publish to the same node, or to any if it names none. */
+function isNegatedBy(
+  { name, nodeId }: Operation<OperationName>,
+  holder: { readonly name: string; readonly nodeId: string | undefined },
+): boolean {
+  const negated: readonly string[] = NEGATES[name];
+  return negated.includes(holder.name) && (nodeId === undefined || nodeId === holder.nodeId);
+}
+
+/** A run that is waited for to end may end as it likes: only not knowing its end counts. */
+function rethrowUnlessEnded(error: unknown): void {
+  const unknown = error instanceof Fault && (error.kind === 'OperationPending' || error.kind === 'TemporalUnreachable');
+  if (unknown) throw error;
+}
+
+interface Waited<Name extends OperationName> {
+  readonly operation: Operation<Name>;
+  readonly run: Run<Name>;
+  readonly waiting: AbortSignal;
+}
+
+/** The run's result, as the Fault that it ended with, or OperationPending when the wait is over first. */
+async function resultOf<Name extends OperationName>(
+  client: Client,
+  { operation, run, waiting }: Waited<Name>,
+): Promise<Operations[Name]['result']> {
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(waiting.reason);
+  waiting.addEventListener('abort', stop, { once: true });
+  if (waiting.aborted) stop();
+  try {
+    // The signal ends the long poll; the race covers the moment between two polls, which the client does not look at.
+    const result = client.connection.withAbortSignal(waiting, () => run.result());
+    return await Promise.race([result, stopped.promise]);
+  } catch (error) {
+    if (waiting.aborted) throw await pending(client, operation);
+    if (!(error instanceof WorkflowFailedError)) throw unreachableOr(error);
+    throw faultOf(error.cause, subjectOf(operation)) ?? new Error(`${subjectOf(operation)} failed`, { cause: error });
+  } finally {
+    waiting.removeEventListener('abort', stop);
+  }
+}
+
+/** The answer to a caller whose patience has ended: what the volume's run waits for. */
+async function pending(client: Client, operation: Operation<OperationName>): Promise<Fault> {
+  const run = await describe(client, operation.volumeId, DESCRIBE_LIMIT_MS).catch(() => undefined);
+  if (!run) {
+    const unknown = 'is under way and goes on by itself; Temporal does not say now what it waits for';
+    return new Fault('OperationPending', `${subjectOf(operation)} ${unknown}`);
+  }
+  if (run.status.name === 'RUNNING') return new Fault('OperationPending', describePending(operation.volumeId, run));
+  return new Fault(
+    'OperationPending',
+    `${subjectOf(operation)} has ended this very moment: the next call gets its outcome`,
+  );
+}
+
+/** The latest run of the volume; undefined if there is none. */
+async function describe(
+  client: Client,
+  volumeId: VolumeId,
+  limitMs?: number,
+): Promise<WorkflowExecutionDescription | undefined> {
+  const handle = client.workflow.getHandle(volumeWorkflowIdOf(volumeId));
+  try {
+    return await callTemporal(client.connection, () => handle.describe(), limitMs);
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,34 @@
+import type { ConnectionLike } from '@temporalio/client';
+import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { TEMPORAL_CALL_LIMIT_MS } from '../contract/limits';
+import { Fault } from '../domain/fault';
+
+/**
+ * Makes a call to Temporal that must be answered within `limitMs`. Whatever keeps Temporal from answering is TemporalUnreachable:
+ * whether the call took effect is unknown then, and the caller's next try finds out. What Temporal says of the workflow passes.
+ */
+export async function callTemporal<T>(
+  connection: ConnectionLike,
+  call: () => Promise<T>,
+  limitMs = TEMPORAL_CALL_LIMIT_MS,
+): Promise<T> {
+  try {
+    return await connection.withDeadline(Date.now() + limitMs, call);
+  } catch (error) {
+    throw unreachableOr(error);
+  }
+}
+
+/** TemporalUnreachable if the error says that Temporal did not answer; else the error itself. */
+export function unreachableOr(error: unknown): unknown {
+  const cause = error instanceof ServiceError ? (error.cause ?? error) : error;
+  if (!(error instanceof ServiceError) && !isGrpcServiceError(error)) return error;
+  const reason = isGrpcServiceError(cause) ? cause.details : String(cause);
+  return new Fault(
+    'TemporalUnreachable',
+    `Temporal cannot be reached, so nothing can be started or joined: ${reason}`,
+    {
+      cause: error,
+    },
+  );
+}
