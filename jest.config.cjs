@@ -5,16 +5,25 @@ const shared = {
   rootDir: __dirname,
   testEnvironment: 'node',
   transform: {
-    '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } }],
+    '^.+\\.ts$': [
+      '@swc/jest',
+      { jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' } },
+    ],
   },
   modulePathIgnorePatterns: ['<rootDir>/dist'],
 };
 
+/** One Temporal server for the run; the first start on a machine without one may build it (temporal/README.md). */
+const withTemporal = {
+  globalSetup: '<rootDir>/test/kit/temporal-setup.ts',
+  globalTeardown: '<rootDir>/test/kit/temporal-teardown.ts',
+};
+
 module.exports = {
   projects: [
-    { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{src,temporal,scripts}/**/*.test.ts'] },
-    { ...shared, displayName: 'workflows', testMatch: ['<rootDir>/test/workflows/**/*.test.ts'] },
-    { ...shared, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
-    { ...shared, displayName: 'sanity', testMatch: ['<rootDir>/test/sanity/**/*.test.ts'] },
+    { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{src,temporal,test/kit}/**/*.test.ts'] },
+    { ...shared, ...withTemporal, displayName: 'workflows', testMatch: ['<rootDir>/test/workflows/**/*.test.ts'] },
+    { ...shared, ...withTemporal, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
+    { ...shared, ...withTemporal, displayName: 'sanity', testMatch: ['<rootDir>/test/sanity/**/*.test.ts'] },
   ],
 };
