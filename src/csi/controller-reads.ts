@@ -33,11 +33,11 @@ interface ControllerReadsOptions {
 /** The RPCs that change nothing: they ask the RDS, and start no workflow. */
 export function createControllerReads({ volumes, defaults }: ControllerReadsOptions) {
   return {
-    async controllerGetVolume(request: ControllerGetVolumeRequest): Promise<ControllerGetVolumeResponse> {
+    controllerGetVolume: async (request: ControllerGetVolumeRequest): Promise<ControllerGetVolumeResponse> => {
       return entryOf(await getVolume(volumes, request.volumeId));
     },
 
-    async listVolumes(request: ListVolumesRequest): Promise<ListVolumesResponse> {
+    listVolumes: async (request: ListVolumesRequest): Promise<ListVolumesResponse> => {
       const after = parseStartingToken(request.startingToken);
       if (request.maxEntries < 0) throw new Fault('InvalidArgument', 'max_entries: must not be negative');
       const all = [...(await volumes.list())].sort((a, b) => (a.volumeId < b.volumeId ? -1 : 1));
@@ -47,7 +47,7 @@ export function createControllerReads({ volumes, defaults }: ControllerReadsOpti
       return { entries: page.map(entryOf), nextToken: nextToken ?? '' };
     },
 
-    async getCapacity(request: GetCapacityRequest): Promise<GetCapacityResponse> {
+    getCapacity: async (request: GetCapacityRequest): Promise<GetCapacityResponse> => {
       requireSmallMap(request.parameters, 'parameters');
       const { volumePath } = parseParameters(request.parameters, defaults);
       if (request.volumeCapabilities.length > 0 && whyUnsupported(request) !== undefined) {
@@ -59,9 +59,9 @@ export function createControllerReads({ volumes, defaults }: ControllerReadsOpti
       return { availableCapacity: freeBytes, maximumVolumeSize: largest, minimumVolumeSize: MIB };
     },
 
-    async validateVolumeCapabilities(
+    validateVolumeCapabilities: async (
       request: ValidateVolumeCapabilitiesRequest,
-    ): Promise<ValidateVolumeCapabilitiesResponse> {
+    ): Promise<ValidateVolumeCapabilitiesResponse> => {
       requireSmallMap(request.volumeContext, 'volume_context');
       requireSmallMap(request.parameters, 'parameters');
       if (request.volumeCapabilities.length === 0) throw new Fault('InvalidArgument', 'volume_capabilities: missing');

@@ -1,4 +1,5 @@
-import { type ControllerOptions, createControllerChanges } from './controller-changes';
+import { createControllerChanges } from './controller-changes';
+import type { ControllerOptions } from './controller-operations';
 import { createControllerReads, type VolumeReader } from './controller-reads';
 import { ControllerServiceCapability_RPC_Type as Capability, type ControllerServer } from './generated/csi';
 import type { RunOperation } from './operations';
