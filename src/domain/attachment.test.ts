@@ -1,0 +1,190 @@
+import { describe, expect, it } from '@jest/globals';
+import * as fc from 'fast-check';
+import { judgeAttach, judgeDetach } from './attachment';
+import { isSingleNode, parseAccessMode } from './capability';
+import { Fault } from './fault';
+import { parseNodeId } from './nqn';
+import { type Attachment, formatRecord, parseClusterId, parseRecord, type VolumeRecord } from './record';
+import { parseVolumeId } from './volume-id';
+
+const volumeId = parseVolumeId('pvc-3f2504e0-4f89-11d3-9a0c-0305e82c3301');
+const clusterId = parseClusterId('ours', 'cluster');
+
+/** `a:single-node-writer:rw` */
+function at(text: string): Attachment {
+  const [node = '', mode = '', access] = text.split(':');
+  return { nodeId: parseNodeId(node, 'node'), accessMode: parseAccessMode(mode, 'mode'), readOnly: access === 'ro' };
+}
+const recordOf = (...attachments: string[]): VolumeRecord => ({
+  clusterId,
+  claim: { namespace: 'default', name: 'data' },
+  attachments: attachments.map(at),
+});
+const attach = (record: VolumeRecord | undefined, wish: string) =>
+  judgeAttach({ volumeId, record, wish: at(wish), clusterId });
+
+describe('judgeAttach', () => {
+  it.each([
+    ['the first node', [], 'a:single-node-writer:rw'],
+    ['a second reading node', ['a:multi-node-reader-only:ro'], 'b:multi-node-reader-only:ro'],
+    [
+      'a fourth reading node',
+      ['a:multi-node-reader-only:ro', 'b:multi-node-reader-only:ro', 'c:multi-node-reader-only:ro'],
+      'd:multi-node-reader-only:ro',
+    ],
+    ['the target of a live migration', ['a:multi-node-multi-writer:rw'], 'b:multi-node-multi-writer:rw'],
+  ])('lets in %s', (_fact, held, wish) => {
+    expect(attach(recordOf(...held), wish)).toEqual({ kind: 'write', record: recordOf(...held, wish) });
+  });
+
+  it.each([
+    ['alone', ['a:single-node-writer:rw'], 'a:single-node-writer:rw'],
+    ['read-only', ['a:single-node-writer:ro'], 'a:single-node-writer:ro'],
+    [
+      'beside another',
+      ['a:multi-node-multi-writer:rw', 'b:multi-node-multi-writer:rw'],
+      'b:multi-node-multi-writer:rw',
+    ],
+  ])('has nothing left to do for a repeat: %s', (_fact, held, wish) =>
+    expect(attach(recordOf(...held), wish)).toEqual({ kind: 'attached' }),
+  );
+
+  it('writes a record for a volume that has none', () => {
+    expect(attach(undefined, 'a:single-node-writer:rw')).toEqual({
+      kind: 'write',
+      record: { clusterId, claim: undefined, attachments: [at('a:single-node-writer:rw')] },
+    });
+  });
+
+  it.each([
+    [
+      'another mode here',
+      ['a:single-node-writer:rw'],
+      'a:single-node-single-writer:rw',
+      'AttachedDifferently',
+      'is attached to a (single-node-writer), asked for a (single-node-single-writer)',
+    ],
+    [
+      'read-only here',
+      ['a:single-node-writer:rw'],
+      'a:single-node-writer:ro',
+      'AttachedDifferently',
+      'is attached to a (single-node-writer), asked for a (single-node-writer, read-only)',
+    ],
+    [
+      'a second node of a single-node volume',
+      ['a:single-node-writer:rw'],
+      'b:single-node-writer:rw',
+      'VolumeInUse',
+      'is attached to a (single-node-writer): not also to b (single-node-writer)',
+    ],
+    [
+      'a second node that would only read',
+      ['a:single-node-reader-only:ro'],
+      'b:single-node-reader-only:ro',
+      'VolumeInUse',
+      'is attached to a (single-node-reader-only, read-only): not also to b (single-node-reader-only, read-only)',
+    ],
+    [
+      'a multi-node wish beside a single-node holder',
+      ['a:single-node-writer:rw'],
+      'b:multi-node-multi-writer:rw',
+      'VolumeInUse',
+      'is attached to a (single-node-writer): not also to b (multi-node-multi-writer)',
+    ],
+    [
+      'a reader beside writers',
+      ['a:multi-node-multi-writer:rw'],
+      'b:multi-node-reader-only:ro',
+      'VolumeInUse',
+      'is attached to a (multi-node-multi-writer): not also to b (multi-node-reader-only, read-only)',
+    ],
+    [
+      'a third writing node',
+      ['a:multi-node-multi-writer:rw', 'b:multi-node-multi-writer:rw'],
+      'c:multi-node-multi-writer:rw',
+      'VolumeInUse',
+      'is attached to a (multi-node-multi-writer), b (multi-node-multi-writer): not also to c (multi-node-multi-writer)',
+    ],
+  ])('refuses %s', (_fact, held, wish, kind, message) => {
+    expect(() => attach(recordOf(...held), wish)).toThrow(new Fault('VolumeInUse', `${volumeId} ${message}`));
+    expect(() => attach(recordOf(...held), wish)).toThrow(expect.objectContaining({ kind }));
+  });
+
+  it.each([
+    ['attached', ['a:single-node-writer:rw']],
+    ['not attached', []],
+  ])('leaves a volume of another cluster alone: %s', (_fact, held) => {
+    const theirs = { ...recordOf(...held), clusterId: parseClusterId('theirs', 'cluster') };
+    const act = () => attach(theirs, 'a:single-node-writer:rw');
+    expect(act).toThrow(new Fault('NotOurs', `${volumeId} belongs to cluster theirs, this is ours: not attached`));
+    expect(act).toThrow(expect.objectContaining({ kind: 'NotOurs' }));
+  });
+});
+
+describe('judgeDetach', () => {
+  const detach = (record: VolumeRecord | undefined, node: string | undefined) =>
+    judgeDetach({ record, nodeId: node === undefined ? undefined : parseNodeId(node, 'node'), clusterId });
+  const both = recordOf('a:multi-node-multi-writer:rw', 'b:multi-node-multi-writer:rw');
+
+  it.each([
+    ['one of two', both, 'a', recordOf('b:multi-node-multi-writer:rw')],
+    ['the last one', recordOf('a:single-node-writer:rw'), 'a', recordOf()],
+    ['all', both, undefined, recordOf()],
+  ])('takes %s away', (_fact, record, node, left) =>
+    expect(detach(record, node)).toEqual({ kind: 'write', record: left }),
+  );
+
+  it.each([
+    ['a node that does not hold it', both, 'c'],
+    ['nobody holds it', recordOf(), 'a'],
+    ['all of none', recordOf(), undefined],
+    ['no record', undefined, 'a'],
+    ["another cluster's node of the same name", { ...both, clusterId: parseClusterId('theirs', 'cluster') }, 'a'],
+    ["another cluster's nodes, all", { ...both, clusterId: parseClusterId('theirs', 'cluster') }, undefined],
+  ])('has nothing left to do: %s', (_fact, record, node) => expect(detach(record, node)).toEqual({ kind: 'detached' }));
+});
+
+it('keeps every record legal and readable, whatever is attached and detached in whatever order', () => {
+  const mode = fc.constantFrom(
+    'single-node-writer',
+    'single-node-reader-only',
+    'multi-node-reader-only',
+    'multi-node-multi-writer',
+  );
+  const step = fc.record({
+    detach: fc.boolean(),
+    node: fc.constantFrom('a', 'b', 'c', 'd'),
+    mode,
+    readOnly: fc.boolean(),
+  });
+  const play = (
+    record: VolumeRecord,
+    { detach, node, mode, readOnly }: typeof step extends fc.Arbitrary<infer S> ? S : never,
+  ) => {
+    try {
+      const verdict = detach
+        ? judgeDetach({ record, nodeId: parseNodeId(node, 'node'), clusterId })
+        : attach(record, `${node}:${mode}:${readOnly ? 'ro' : 'rw'}`);
+      return verdict.kind === 'write' ? verdict.record : record;
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      expect(['VolumeInUse', 'AttachedDifferently']).toContain(error.kind);
+      return record;
+    }
+  };
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      let record = recordOf();
+      for (const each of steps) {
+        record = play(record, each);
+        const { attachments } = record;
+        expect(parseRecord(formatRecord(record))).toEqual(record);
+        expect(attachments.length <= 1 || attachments.every(({ accessMode }) => !isSingleNode(accessMode))).toBe(true);
+        const writing = attachments.filter(({ accessMode }) => accessMode === 'multi-node-multi-writer');
+        expect(writing.length).toBeLessThanOrEqual(2);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
