@@ -19,7 +19,11 @@ const withTemporal = {
   globalTeardown: '<rootDir>/test/kit/temporal-teardown.ts',
 };
 
+/** Where the counts of a run are left, for whoever adds them up (.ci/run). */
+const reportsFolder = process.env.RDS_CSI_REPORTS;
+
 module.exports = {
+  ...(reportsFolder && { reporters: ['default', ['<rootDir>/scripts/jest-report.cjs', { folder: reportsFolder }]] }),
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{src,temporal,test/kit}/**/*.test.ts'] },
     { ...shared, ...withTemporal, displayName: 'workflows', testMatch: ['<rootDir>/test/workflows/**/*.test.ts'] },
