@@ -17,12 +17,32 @@ module.exports = {
   forbidden: [
     only('domain-is-pure', 'src/domain', [], 'the domain knows nobody'),
     only('contract-knows-domain', 'src/contract', ['src/domain/'], 'the contract knows the domain alone'),
-    only('workflows-know-contract', 'src/workflows', ['src/contract/', 'src/domain/'], 'a workflow decides; it does not act'),
-    only('activities-know-ports', 'src/activities', ['src/contract/', 'src/domain/', 'src/adapters/[^/]+/port\\.ts$'], 'an activity acts through ports'),
+    only(
+      'workflows-know-contract',
+      'src/workflows',
+      ['src/contract/', 'src/domain/'],
+      'a workflow decides; it does not act',
+    ),
+    only(
+      'activities-know-ports',
+      'src/activities',
+      ['src/contract/', 'src/domain/', 'src/adapters/[^/]+/port\\.ts$'],
+      'an activity acts through ports',
+    ),
     only('csi-knows-contract', 'src/csi', ['src/contract/', 'src/domain/'], 'the gRPC face starts or joins workflows'),
     only('adapters-know-domain', 'src/adapters', ['src/domain/'], 'an adapter knows the world and the domain'),
-    only('simulator-stands-alone', 'src/simulator', [], 'the simulator shares no parser, quoting or builder with the driver'),
-    only('temporal-stands-alone', 'temporal', ['src/contract/', 'src/domain/'], 'the embedded server knows what is registered in it'),
+    only(
+      'simulator-stands-alone',
+      'src/simulator',
+      [],
+      'the simulator shares no parser, quoting or builder with the driver',
+    ),
+    only(
+      'temporal-stands-alone',
+      'temporal',
+      ['src/contract/', 'src/domain/'],
+      'the embedded server knows what is registered in it',
+    ),
     {
       name: 'nothing-knows-workers',
       severity: 'error',
@@ -57,6 +77,10 @@ module.exports = {
     exclude: { path: '(^|/)(generated|dist)/' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { extensions: ['.ts', '.js', '.json'], conditionNames: ['node', 'require', 'import', 'default'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      extensions: ['.ts', '.js', '.json'],
+      conditionNames: ['node', 'require', 'import', 'default'],
+    },
   },
 };
