@@ -27,6 +27,16 @@ describe('formatUntrusted', () => {
 });
 
 describe('utf8Bytes', () => {
+  it.each([
+    ['\u007f', 1],
+    ['\u0080', 2],
+    ['\u07ff', 2],
+    ['\u0800', 3],
+    ['\uffff', 3],
+    ['\u{10000}', 4],
+    ['\u{10ffff}', 4],
+  ])('counts %j as %d', (text, bytes) => expect(utf8Bytes(text)).toBe(bytes));
+
   it('counts as the encoder does', () => {
     fc.assert(fc.property(anyText, (text) => expect(utf8Bytes(text)).toBe(Buffer.byteLength(text))));
   });
