@@ -111,14 +111,19 @@ describe('judgeAttach', () => {
     expect(() => attach(recordOf(...held), wish)).toThrow(expect.objectContaining({ kind }));
   });
 
-  it.each([
-    ['attached', ['a:single-node-writer:rw']],
-    ['not attached', []],
-  ])('leaves a volume of another cluster alone: %s', (_fact, held) => {
-    const theirs = { ...recordOf(...held), clusterId: parseClusterId('theirs', 'cluster') };
-    const act = () => attach(theirs, 'a:single-node-writer:rw');
-    expect(act).toThrow(new Fault('NotOurs', `${volumeId} belongs to cluster theirs, this is ours: not attached`));
-    expect(act).toThrow(expect.objectContaining({ kind: 'NotOurs' }));
+  it('leaves a volume that another cluster holds alone, even for a node of the same name', () => {
+    const theirs = { ...recordOf('a:single-node-writer:rw'), clusterId: parseClusterId('theirs', 'cluster') };
+    expect(() => attach(theirs, 'a:single-node-writer:rw')).toThrow(
+      expect.objectContaining({ kind: 'NotOurs', message: expect.stringContaining('belongs to cluster theirs') }),
+    );
+  });
+
+  it('takes over a volume that another cluster made and holds no more', () => {
+    const theirs = { ...recordOf(), clusterId: parseClusterId('theirs', 'cluster') };
+    expect(attach(theirs, 'a:single-node-writer:rw')).toEqual({
+      kind: 'write',
+      record: { ...theirs, clusterId, attachments: recordOf('a:single-node-writer:rw').attachments },
+    });
   });
 });
 

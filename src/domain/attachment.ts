@@ -11,8 +11,9 @@ export type DetachVerdict = { readonly kind: 'detached' } | { readonly kind: 'wr
 
 /**
  * Whether a node may have a volume, by the record on its disk (undefined: a volume of an older driver, which now gets one).
- * Throws NotOurs (the record is another cluster's, whether it names nodes or not), AttachedDifferently (this node has it in
- * another way), VolumeInUse (others hold it, and it cannot be shared with this one; the message names them).
+ * A volume that another cluster made and holds no more is taken over: so a cluster that was built anew gets its volumes back.
+ * Throws NotOurs (another cluster holds it), AttachedDifferently (this node has it in another way), VolumeInUse (others hold it,
+ * and it cannot be shared with this one; the message names them).
  */
 export function judgeAttach(attempt: {
   readonly volumeId: VolumeId;
@@ -23,9 +24,12 @@ export function judgeAttach(attempt: {
   const { volumeId, record, wish, clusterId } = attempt;
   if (!record) return { kind: 'write', record: { clusterId, claim: undefined, attachments: [wish] } };
   if (record.clusterId !== clusterId) {
+    if (record.attachments.length === 0)
+      return { kind: 'write', record: { ...record, clusterId, attachments: [wish] } };
+    const holders = record.attachments.map(formatAttachment).join(', ');
     throw new Fault(
       'NotOurs',
-      `${volumeId} belongs to cluster ${record.clusterId}, this is ${clusterId}: not attached`,
+      `${volumeId} belongs to cluster ${record.clusterId}, whose ${holders} holds it; this is ${clusterId}: not attached`,
     );
   }
 

@@ -1,6 +1,6 @@
 import type { WorkflowInboundCallsInterceptor, WorkflowInterceptors } from '@temporalio/workflow';
-import { TemporalFailure } from '@temporalio/workflow';
-import { applicationFailureOf } from '../contract/failure';
+import { CancellationScope, CancelledFailure } from '@temporalio/workflow';
+import { applicationFailureOf, faultOf } from '../contract/failure';
 import { Fault } from '../domain/fault';
 
 /**
@@ -12,10 +12,18 @@ const faultsEndWorkflows: WorkflowInboundCallsInterceptor = {
     try {
       return await next(input);
     } catch (error) {
-      if (error instanceof TemporalFailure || !(error instanceof Fault)) throw error;
-      throw applicationFailureOf(error);
+      if (error instanceof Fault) throw applicationFailureOf(error);
+      throw wasGivenUp(error) ? new CancelledFailure('cancelled while it could not be done', [], error) : error;
     }
   },
 };
+
+/**
+ * Whether the operation failed only because it was not to be tried again: Temporal does not repeat an activity whose
+ * cancellation is requested, so a try that fails then ends it with a fault that would have passed.
+ */
+function wasGivenUp(error: unknown): error is Error {
+  return CancellationScope.current().consideredCancelled && faultOf(error, '')?.retryable === true;
+}
 
 export const interceptors = (): WorkflowInterceptors => ({ inbound: [faultsEndWorkflows] });

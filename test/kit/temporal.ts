@@ -29,9 +29,16 @@ export async function createTestNamespace(): Promise<TestNamespace> {
   return { address, namespace, client: new Client({ connection, namespace }), close: () => connection.close() };
 }
 
-/** A connection for a worker in the test's own process; the SDK logs warnings alone. */
+/** The SDK in the test's own process logs errors alone: faults are what many tests are about. */
+export function quietTemporal(): void {
+  if (Runtime._instance) return;
+  const logging = { filter: 'ERROR', forward: {} };
+  Runtime.install({ logger: new DefaultLogger('ERROR'), telemetryOptions: { logging } });
+}
+
+/** A connection for a worker in the test's own process. */
 export async function connectTestWorker(address: string): Promise<NativeConnection> {
-  if (!Runtime._instance) Runtime.install({ logger: new DefaultLogger('WARN') });
+  quietTemporal();
   return await NativeConnection.connect({ address });
 }
 

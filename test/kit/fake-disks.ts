@@ -1,0 +1,101 @@
+import type { DisksPort } from '../../src/adapters/routeros/port';
+import { formatRecord } from '../../src/domain/record';
+import { GIB, parseBytes } from '../../src/domain/size';
+import type { Volume } from '../../src/domain/volume';
+import { filePathOf } from '../../src/domain/volume-path';
+
+/** What a test does to the RDS: called before each act, it may wait, or throw a Fault instead of the act. */
+export type Trouble = (act: keyof DisksPort) => Promise<void> | void;
+
+export interface FakeDisks extends DisksPort {
+  /** What is there, by volume ID. */
+  readonly volumes: Map<string, Volume>;
+  /** The acts that were asked for, in order. */
+  readonly acts: (keyof DisksPort)[];
+  trouble: Trouble;
+}
+
+/** The volumes of an RDS in memory, as port.ts has them: for tests of what decides, not of what talks. */
+export function createFakeDisks(): FakeDisks {
+  const volumes = new Map<string, Volume>();
+  const acts: (keyof DisksPort)[] = [];
+  const act = async <T>(name: keyof DisksPort, effect: () => T): Promise<T> => {
+    acts.push(name);
+    await fake.trouble(name);
+    return effect();
+  };
+  const change = (volumeId: string, changeOf: (volume: Volume) => Partial<Volume> | undefined): Volume | undefined => {
+    const volume = volumes.get(volumeId);
+    if (!volume) return undefined;
+    const next = { ...volume, ...changeOf(volume) };
+    volumes.set(volumeId, { ...next, comment: next.record ? formatRecord(next.record) : next.comment });
+    return volumes.get(volumeId);
+  };
+  const fake: FakeDisks = {
+    volumes,
+    acts,
+    trouble: () => undefined,
+    create: (spec) =>
+      act('create', () => {
+        const { volumeId, sizeBytes, nqn, nvmePort, record } = spec;
+        const filePath = filePathOf(spec.volumePath, volumeId);
+        const comment = formatRecord(record);
+        const made = {
+          volumeId,
+          sizeBytes,
+          nqn,
+          nvmePort,
+          record,
+          filePath,
+          comment,
+          exported: true,
+          fileExists: true,
+        };
+        const volume = volumes.get(volumeId) ?? made;
+        volumes.set(volumeId, volume);
+        return volume;
+      }),
+    find: (volumeId) => act('find', () => volumes.get(volumeId)),
+    list: () => act('list', () => [...volumes.values()]),
+    resize: (volumeId, sizeBytes) =>
+      act('resize', () =>
+        change(volumeId, (volume) =>
+          sizeBytes > volume.sizeBytes ? { sizeBytes: parseBytes(sizeBytes, 'sizeBytes') } : undefined,
+        ),
+      ),
+    remove: (volumeId, clusterId) =>
+      act('remove', () => {
+        const record = volumes.get(volumeId)?.record;
+        const removable = !record || (record.clusterId === clusterId && record.attachments.length === 0);
+        if (removable) volumes.delete(volumeId);
+        const volume = volumes.get(volumeId);
+        return { volume, fileExists: volume !== undefined };
+      }),
+    attach: (volumeId, clusterId, attachment) =>
+      act('attach', () =>
+        change(volumeId, ({ record }) =>
+          record?.clusterId === clusterId && record.attachments.length === 0
+            ? { record: { ...record, attachments: [attachment] }, exported: true }
+            : undefined,
+        ),
+      ),
+    detach: (volumeId, clusterId, nodeId) =>
+      act('detach', () =>
+        change(volumeId, ({ record }) =>
+          record?.clusterId === clusterId && record.attachments.every((held) => held.nodeId === nodeId)
+            ? { record: { ...record, attachments: [] } }
+            : undefined,
+        ),
+      ),
+    writeRecord: (volumeId, expectedComment, record) =>
+      act('writeRecord', () =>
+        change(volumeId, ({ comment }) => (comment === expectedComment ? { record, exported: true } : undefined)),
+      ),
+    pool: () =>
+      act('pool', () => {
+        const sizeBytes = parseBytes(100n * GIB, 'size');
+        return { name: 'storage-pool', sizeBytes, freeBytes: sizeBytes };
+      }),
+  };
+  return fake;
+}

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto';
+import type { Operation } from '../../src/csi/operation';
+import type { Patience } from '../../src/csi/operations';
+import { parseNodeId } from '../../src/domain/nqn';
+import { parseVolumeId, type VolumeId } from '../../src/domain/volume-id';
+
+/** Builders of operations, as the CSI face makes them: cluster `c1`, volumes of 1 GiB unless told otherwise. */
+const clusterId = 'c1';
+
+export const newVolumeId = (): VolumeId => parseVolumeId(`pvc-${randomUUID()}`);
+
+export const within = (ms: number): Patience => ({
+  deadline: new Date(Date.now() + ms),
+  hungUp: new AbortController().signal,
+});
+
+export const patient = (): Patience => within(30_000);
+
+export function createOf(volumeId: VolumeId, sizeBytes = '1073741824'): Operation<'createVolume'> {
+  const nqn = `nqn.2000-02.com.mikrotik:${volumeId}`;
+  const input = { volumeId, sizeBytes, volumePath: '/storage-pool/metal-csi', nqn, nvmePort: 4420, clusterId };
+  return { name: 'createVolume', volumeId, nodeId: undefined, input, summary: 'create' };
+}
+
+export function deleteOf(volumeId: VolumeId): Operation<'deleteVolume'> {
+  return { name: 'deleteVolume', volumeId, nodeId: undefined, input: { volumeId, clusterId }, summary: 'delete' };
+}
+
+export function publishOf(volumeId: VolumeId, node: string): Operation<'publishVolume'> {
+  const nodeId = parseNodeId(node, 'node_id');
+  const attachment = { nodeId, accessMode: 'single-node-writer', readOnly: false };
+  return { name: 'publishVolume', volumeId, nodeId, input: { volumeId, clusterId, attachment }, summary: 'attach' };
+}
+
+export function unpublishOf(volumeId: VolumeId, node: string): Operation<'unpublishVolume'> {
+  const nodeId = parseNodeId(node, 'node_id');
+  return { name: 'unpublishVolume', volumeId, nodeId, input: { volumeId, clusterId, nodeId }, summary: 'detach' };
+}
+
+export function expandOf(volumeId: VolumeId, sizeBytes: string): Operation<'expandVolume'> {
+  return { name: 'expandVolume', volumeId, nodeId: undefined, input: { volumeId, sizeBytes }, summary: 'grow' };
+}
