@@ -5,10 +5,15 @@ import { findOnPath, installGoTool, isExecutable, TEMPORAL_TOOL, toolPathOf } fr
 
 const DOWNLOAD_LIMIT_MS = 300_000;
 
+/** Puts the release at `file`; returns why it could not, or undefined. */
+export type Download = (file: string, signal: AbortSignal | undefined) => Promise<string | undefined>;
+
 export interface ExecutableOptions {
   readonly env: NodeJS.ProcessEnv;
   readonly log: (line: string) => void;
   readonly signal?: AbortSignal | undefined;
+  /** The SDK's own by default. */
+  readonly download?: Download;
 }
 
 /**
@@ -16,7 +21,7 @@ export interface ExecutableOptions {
  * SDK does it, else built with Go. Throws an Error that tells what was tried.
  */
 export async function getTemporalExecutable(options: ExecutableOptions): Promise<string> {
-  const { env, log, signal } = options;
+  const { env, log, signal, download = downloadRelease } = options;
   const onPath = await findOnPath('temporal', env);
   if (onPath) return onPath;
   const cached = toolPathOf(TEMPORAL_TOOL, env);
@@ -34,14 +39,14 @@ export async function getTemporalExecutable(options: ExecutableOptions): Promise
         `(${refusal}), and there is no go on PATH to build it with`,
     );
   }
-  return await installGoTool({ tool: TEMPORAL_TOOL, ...options });
+  return await installGoTool({ tool: TEMPORAL_TOOL, env, log, signal });
 }
 
 /**
  * The SDK's own way of getting a server: it downloads when it starts one. In a process of its own, because the SDK's native
  * runtime can be set up once in a process, and that is the driver's to do. Returns why it failed; undefined if it did not.
  */
-async function download(file: string, signal: AbortSignal | undefined): Promise<string | undefined> {
+async function downloadRelease(file: string, signal: AbortSignal | undefined): Promise<string | undefined> {
   const folder = path.dirname(file);
   await mkdir(folder, { recursive: true });
   const script = `
