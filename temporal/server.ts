@@ -91,8 +91,8 @@ async function startEmbedded(
   options: TemporalServerOptions,
 ): Promise<TemporalServer> {
   const { ip = '127.0.0.1', dbFilename, log, signal, env = process.env } = options;
-  const port = options.port ?? (await findFreePort(ip));
-  const uiPort = options.uiPort ?? (await findFreePort(ip));
+  const port = await claimPort(ip, options.port ?? 0);
+  const uiPort = await claimPort(ip, options.uiPort ?? 0);
   if (dbFilename) await mkdir(path.dirname(path.resolve(dbFilename)), { recursive: true });
   signal?.throwIfAborted();
   const server = new ServerProcess({
@@ -102,14 +102,15 @@ async function startEmbedded(
     env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('TEMPORAL_'))),
   });
   const address = `${hostOf(ip)}:${port}`;
+  const uiUrl = `http://${hostOf(ip)}:${uiPort}`;
   try {
-    await waitUntilReady({ server, address, namespace, signal });
+    await waitUntilReady({ server, address, uiUrl, namespace, signal });
   } catch (error) {
     await server.stop();
     throw error;
   }
   void reportSurprisingEnd(server, log);
-  return { address, uiUrl: `http://${hostOf(ip)}:${uiPort}`, namespace, stop: () => server.stop() };
+  return { address, uiUrl, namespace, stop: () => server.stop() };
 }
 
 async function reportSurprisingEnd(server: ServerProcess, log: (line: string) => void): Promise<void> {
@@ -120,12 +121,16 @@ async function reportSurprisingEnd(server: ServerProcess, log: (line: string) =>
 interface ReadyOptions {
   readonly server: ServerProcess;
   readonly address: string;
+  readonly uiUrl: string;
   readonly namespace: string;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Ready: the frontend answers for the namespace and knows the search attributes. */
-async function waitUntilReady({ server, address, namespace, signal }: ReadyOptions): Promise<void> {
+/**
+ * Ready: the frontend answers for the namespace and knows the search attributes, and the Web UI answers. Both, because a server
+ * that lost its port in the meantime ends, and whoever has that port now may be a Temporal server too.
+ */
+async function waitUntilReady({ server, address, uiUrl, namespace, signal }: ReadyOptions): Promise<void> {
   const deadline = Date.now() + READY_LIMIT_MS;
   const connection = Connection.lazy({ address, connectTimeout: CALL_LIMIT_MS });
   try {
@@ -133,7 +138,7 @@ async function waitUntilReady({ server, address, namespace, signal }: ReadyOptio
       signal?.throwIfAborted();
       if (server.end !== undefined)
         throw new Fault('TemporalUnreachable', `the embedded Temporal server: ${server.end}`);
-      const why = await findWhyNotReady(connection, namespace);
+      const why = (await findWhyNotReady(connection, namespace)) ?? (await findWhyNoAnswer(uiUrl));
       if (why === undefined) return;
       if (Date.now() > deadline) {
         throw new Fault(
@@ -161,8 +166,18 @@ async function findWhyNotReady(connection: Connection, namespace: string): Promi
   }
 }
 
+async function findWhyNoAnswer(url: string): Promise<string | undefined> {
+  try {
+    const answer = await fetch(url, { signal: AbortSignal.timeout(CALL_LIMIT_MS) });
+    await answer.body?.cancel();
+    return answer.ok ? undefined : `${url} answers ${answer.status}`;
+  } catch (error) {
+    return `${url}: ${String(error)}`;
+  }
+}
+
 function isPortTaken(error: unknown): boolean {
-  return error instanceof Fault && /address already in use|port .*(in use|taken|not available)/i.test(error.message);
+  return error instanceof Fault && /bind: address already in use/.test(error.message);
 }
 
 /** As it stands in an address: IPv6 in brackets, and for `every interface` the local one. */
@@ -172,12 +187,14 @@ function hostOf(ip: string): string {
   return ip.includes(':') ? `[${ip}]` : ip;
 }
 
-/** A port that was free just now. */
-async function findFreePort(ip: string): Promise<number> {
+/** The port, or any for 0, if it is free just now. Otherwise another server there would be taken for ours. */
+async function claimPort(ip: string, wish: number): Promise<number> {
   const probe = createServer();
   await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject);
-    probe.listen(0, ip, resolve);
+    probe.once('error', ({ message }) => {
+      reject(new Fault('TemporalUnreachable', `the embedded Temporal server cannot listen there: ${message}`));
+    });
+    probe.listen(wish, ip, resolve);
   });
   const address = probe.address();
   await new Promise((resolve) => probe.close(resolve));

@@ -1,4 +1,4 @@
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { startTemporalServer } from '../../temporal/server';
@@ -8,7 +8,12 @@ import { keepRunServer, TEST_TEMPORAL_ADDRESS } from './temporal-run';
 export default async function startRunServer(): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'rds-csi-temporal-'));
   const log = (line: string) => process.stderr.write(`temporal: ${line}\n`);
-  const server = await startTemporalServer({ log, dbFilename: path.join(folder, 'temporal.db') });
+  const server = await startTemporalServer({ log, dbFilename: path.join(folder, 'temporal.db') }).catch(
+    async (error) => {
+      await rm(folder, { recursive: true, force: true });
+      throw error;
+    },
+  );
   process.env[TEST_TEMPORAL_ADDRESS] = server.address;
   keepRunServer({ server, folder });
 }
