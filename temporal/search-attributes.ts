@@ -26,7 +26,8 @@ export async function ensureSearchAttributes(options: SearchAttributeOptions): P
   } catch (error) {
     if (!isRefusal(error)) throw error;
     log(
-      `search attributes could not be checked or registered (${error.message}); unless they are there, an operator must run`,
+      `search attributes could not be checked or registered (${error.message}); unless they are there, an operator must ` +
+        'run this, or do the same with tcld in Temporal Cloud:',
     );
     for (const name of REQUIRED_SEARCH_ATTRIBUTES) {
       log(`  temporal operator search-attribute create --namespace ${namespace} --name ${name} --type Keyword`);
