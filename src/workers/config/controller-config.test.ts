@@ -439,8 +439,15 @@ temporalTls: true
     expect(problemsOf({ flags: yaml.includes('rdsUser') ? flags : NEEDED, yaml })).toEqual(problems);
   });
 
+  it.each(['clusterId: {a: 1}', 'clusterId:'])('counts as giving what it gives in a wrong form: %s', (yaml) => {
+    const { clusterId: _absent, ...flags } = NEEDED;
+    expect(problemsOf({ flags, yaml })).toEqual([
+      'clusterId (config.yaml:1): has no value that is a text, a number or a list of texts',
+    ]);
+  });
+
   it('is named if it cannot be read, and nothing counts as missing then', () => {
-    expect(problemsOf({ flags: { config: '/etc/none.yaml', ...needed({}).flags, clusterId: undefined } })).toEqual([
+    expect(problemsOf({ flags: { config: '/etc/none.yaml', rdsPort: '22' } })).toEqual([
       'config (--config): /etc/none.yaml cannot be read: no such file or directory (ENOENT)',
     ]);
   });

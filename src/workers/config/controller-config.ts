@@ -136,9 +136,11 @@ type ControllerFields = ParsedFields<typeof CONTROLLER_FIELDS>;
 /** Reads and checks the configuration. Throws one ConfigError that names all that is wrong. */
 export function loadControllerConfig(sources: ConfigSources): ControllerConfig {
   const fields = parseFields(CONTROLLER_FIELDS, sources);
-  checkLogin(fields);
-  checkHostKey(fields);
-  checkTemporal(fields);
+  if (fields.sourcesRead) {
+    checkLogin(fields);
+    checkHostKey(fields);
+    checkTemporal(fields);
+  }
   const values = fields.complete();
   return {
     socketPath: values.endpoint,

@@ -22,6 +22,8 @@ export interface ConfigSources {
 export interface ParsedFields<Table extends FieldTable> {
   readonly values: Partial<ValuesOf<Table>>;
   readonly warnings: readonly string[];
+  /** Whether it is known what was given: not so if a YAML file was named and cannot be read. */
+  readonly sourcesRead: boolean;
   /** Whether somebody gave the field, rightly or wrongly; a default does not count. */
   isGiven(key: keyof Table & string): boolean;
   refuse(key: keyof Table & string, message: string): void;
@@ -44,11 +46,13 @@ export function parseFields<Table extends FieldTable>(table: Table, sources: Con
     const found = layers.map((layer) => layer.get(key)).find((candidate) => candidate !== undefined);
     if (found !== undefined) given.set(key, found);
   }
+  // Keys whose value in the file has a wrong form.
+  const misshapen = new Set(problems.map(({ name }) => name));
   const values = new Map<string, unknown>();
   for (const [key, field] of Object.entries(table)) {
     const found = given.get(key) ?? defaultOf(field.presence);
     if (found === undefined) {
-      if (field.presence.kind === 'required' && yaml.readable) problems.push(missing(key));
+      if (field.presence.kind === 'required' && yaml.readable && !misshapen.has(key)) problems.push(missing(key));
       continue;
     }
     try {
@@ -65,7 +69,8 @@ export function parseFields<Table extends FieldTable>(table: Table, sources: Con
   return {
     values: complete,
     warnings,
-    isGiven: (key) => given.has(key),
+    sourcesRead: yaml.readable,
+    isGiven: (key) => given.has(key) || misshapen.has(key),
     refuse: (key, message) => void problems.push({ name: key, origin: given.get(key)?.origin, message }),
     complete: () => {
       if (problems.length > 0) throw new ConfigError(problems);
@@ -111,7 +116,7 @@ function readYaml(
   try {
     const yaml = parseYamlSource(getFile(path, readFile).text, path);
     problems.push(...yaml.problems);
-    return { given: yaml.given, readable: yaml.problems.length === 0 };
+    return yaml;
   } catch (error) {
     if (!(error instanceof FileProblem)) throw error;
     problems.push({ name: CONFIG_KEY, origin: file.origin, message: error.message });

@@ -11,6 +11,8 @@ export interface Given {
 
 export interface YamlSource {
   readonly given: ReadonlyMap<string, Given>;
+  /** Whether the file's keys are known; if not, nothing can be said about what is missing. */
+  readonly readable: boolean;
   readonly problems: readonly ConfigProblem[];
 }
 
@@ -42,13 +44,19 @@ export function parseYamlSource(text: string, file: string): YamlSource {
   if (document.errors.length > 0) {
     return {
       given: new Map(),
+      readable: false,
       problems: document.errors.map(({ code, pos }) => problem(pos[0], `is not YAML: ${SYNTAX[code] ?? code}`)),
     };
   }
   const { contents } = document;
-  if (contents === null || (isScalar(contents) && contents.value === null)) return { given: new Map(), problems: [] };
+  if (contents === null || (isScalar(contents) && contents.value === null))
+    return { given: new Map(), readable: true, problems: [] };
   if (!isMap(contents))
-    return { given: new Map(), problems: [problem(contents.range[0], 'is no map of keys and values')] };
+    return {
+      given: new Map(),
+      readable: false,
+      problems: [problem(contents.range[0], 'is no map of keys and values')],
+    };
 
   const given = new Map<string, Given>();
   const problems: ConfigProblem[] = [];
@@ -62,7 +70,7 @@ export function parseYamlSource(text: string, file: string): YamlSource {
     if (typeof texts === 'string') problems.push(problem(offset, texts, String(key.value)));
     else given.set(String(key.value), { texts, origin: originAt(offset) });
   }
-  return { given, problems };
+  return { given, readable: true, problems };
 }
 
 /** The texts of a scalar or of a list of them; a sentence that says what is wrong, if it is neither. */
