@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import { ensureSearchAttributes } from '../../temporal/search-attributes';
 import type { Logger } from '../domain/log';
 import type { TemporalConfig } from './config/controller-config';
 
@@ -17,13 +18,18 @@ export function connectionOptionsOf(temporal: TemporalConfig) {
   };
 }
 
+export interface TemporalClient {
+  readonly client: Client;
+  readonly connection: Connection;
+}
+
 /** A client that connects when it is first used, so that the process starts whether Temporal is there or not. */
-export function createTemporalClient(temporal: TemporalConfig): Client {
+export function createTemporalClient(temporal: TemporalConfig): TemporalClient {
   const connection = Connection.lazy({
     ...connectionOptionsOf(temporal),
     interceptors: [makeGrpcRetryInterceptor(defaultGrpcRetryOptions({ maxAttempts: CALL_ATTEMPTS }))],
   });
-  return new Client({ connection, namespace: temporal.namespace });
+  return { client: new Client({ connection, namespace: temporal.namespace }), connection };
 }
 
 export interface TemporalMonitor {
@@ -31,25 +37,35 @@ export interface TemporalMonitor {
   readonly connected: boolean;
 }
 
-/** Asks Temporal every two seconds whether it is there, until the signal ends it. Logs when that changes. */
-export function monitorTemporal(client: Client, logger: Logger, signal: AbortSignal): TemporalMonitor {
+interface MonitorOptions {
+  readonly temporal: TemporalClient;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Asks Temporal every two seconds whether it is there, until the signal ends it; sees to the search attributes when it first
+ * is. Logs when that changes.
+ */
+export function monitorTemporal({ temporal, logger, signal }: MonitorOptions): TemporalMonitor {
+  const { connection, client } = temporal;
+  const { namespace } = client.options;
   const state = { connected: false };
-  const namespace = client.options.namespace;
+  let prepared = false;
   const check = async (): Promise<void> => {
-    await client.connection.withDeadline(Date.now() + CHECK_LIMIT_MS, () =>
-      client.workflowService.describeNamespace({ namespace }),
-    );
+    await connection.withDeadline(Date.now() + CHECK_LIMIT_MS, async () => {
+      await client.workflowService.describeNamespace({ namespace });
+      if (!prepared)
+        await ensureSearchAttributes({ connection, namespace, log: (line) => logger.warn({ namespace }, line) });
+      prepared = true;
+    });
   };
   const watch = async (): Promise<void> => {
     let reason: string | undefined = 'not asked yet';
     while (!signal.aborted) {
-      const found = await check().then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      );
+      const found = await check().then(() => undefined, messageOf);
       if (found === undefined && reason !== undefined) logger.info({ namespace }, 'Temporal is connected');
-      if (found !== undefined && reason !== found)
-        logger.warn({ namespace, reason: found }, `Temporal cannot be used: ${found}`);
+      if (found !== undefined && reason !== found) logger.warn({ namespace }, `Temporal cannot be used: ${found}`);
       reason = found;
       state.connected = found === undefined;
       await delay(CHECK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
@@ -57,4 +73,8 @@ export function monitorTemporal(client: Client, logger: Logger, signal: AbortSig
   };
   void watch();
   return state;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -1,0 +1,139 @@
+import { describe, expect, it } from '@jest/globals';
+import { parseAccessMode } from '../domain/capability';
+import { parseNodeId, parseNqnPrefix } from '../domain/nqn';
+import { parseClusterId } from '../domain/record';
+import { MAX_VOLUME_BYTES, parseBytes } from '../domain/size';
+import type { Volume } from '../domain/volume';
+import { parseVolumeId } from '../domain/volume-id';
+import { parseVolumePath } from '../domain/volume-path';
+import { createControllerReads } from './controller-reads';
+import { GetCapacityRequest, ListVolumesRequest, ValidateVolumeCapabilitiesRequest } from './generated/csi';
+
+const defaults = {
+  volumePaths: [parseVolumePath('/storage-pool/metal-csi', 'volumePaths')],
+  nvmeAddress: '10.0.1.1',
+  nvmePort: 4420,
+  nqnPrefix: parseNqnPrefix('nqn.2000-02.com.mikrotik:', 'nqnPrefix'),
+};
+const idOf = (digit: string) => parseVolumeId(`pvc-${digit.repeat(8)}-0000-4000-8000-000000000000`);
+const volumeOf = (digit: string, partial: Partial<Volume> = {}): Volume => ({
+  volumeId: idOf(digit),
+  sizeBytes: parseBytes(2n ** 53n + 1n, 'size'),
+  filePath: `/storage-pool/metal-csi/${idOf(digit)}.img`,
+  nqn: `nqn.2000-02.com.mikrotik:${idOf(digit)}`,
+  nvmePort: 4420,
+  exported: true,
+  fileExists: undefined,
+  comment: '',
+  record: undefined,
+  ...partial,
+});
+const readsOver = (volumes: readonly Volume[], freeBytes = 10n ** 12n) =>
+  createControllerReads({
+    defaults,
+    volumes: {
+      find: (volumeId) => Promise.resolve(volumes.find((volume) => volume.volumeId === volumeId)),
+      list: () => Promise.resolve(volumes),
+      pool: () =>
+        Promise.resolve({
+          name: 'storage-pool',
+          sizeBytes: parseBytes(2n * freeBytes, 'size'),
+          freeBytes: parseBytes(freeBytes, 'free'),
+        }),
+    },
+  });
+
+describe('listVolumes', () => {
+  const list = (volumes: readonly Volume[], request = {}) =>
+    readsOver(volumes).listVolumes(ListVolumesRequest.fromPartial(request));
+  const ids = async (reply: ReturnType<typeof list>) => (await reply).entries.map(({ volume }) => volume?.volumeId);
+
+  it('is in the order of IDs, whatever the order on the RDS, and byte-exact', async () => {
+    const reply = await list([volumeOf('c'), volumeOf('a'), volumeOf('b')]);
+    expect(reply.entries.map(({ volume }) => volume?.volumeId)).toEqual(['a', 'b', 'c'].map(idOf));
+    expect(reply.entries[0]?.volume?.capacityBytes).toBe(9_007_199_254_740_993n);
+    expect(reply.nextToken).toBe('');
+  });
+
+  it('goes on behind the token, also when that volume is gone', async () => {
+    const first = await list([volumeOf('a'), volumeOf('b'), volumeOf('c')], { maxEntries: 2 });
+    expect(first.nextToken).toBe(idOf('b'));
+    const rest = [volumeOf('a'), volumeOf('c'), volumeOf('d')];
+    await expect(ids(list(rest, { startingToken: first.nextToken }))).resolves.toEqual([idOf('c'), idOf('d')]);
+  });
+
+  it.each<[string, Partial<Volume>, object]>([
+    ['exported', {}, { abnormal: false }],
+    ['not exported', { exported: false }, { abnormal: true, message: expect.stringContaining('export is off') }],
+    ['without its file', { fileExists: false }, { abnormal: true, message: expect.stringContaining('missing') }],
+  ])('tells the condition of a volume that is %s', async (_fact, partial, condition) => {
+    const { entries } = await list([volumeOf('a', partial)]);
+    expect(entries[0]?.status?.volumeCondition).toMatchObject(condition);
+  });
+
+  it('names the nodes of the record', async () => {
+    const attachment = {
+      nodeId: parseNodeId('node-a', 'node'),
+      accessMode: parseAccessMode('single-node-writer', 'mode'),
+      readOnly: false,
+    };
+    const record = { clusterId: parseClusterId('c1', 'clusterId'), claim: undefined, attachments: [attachment] };
+    const { entries } = await list([volumeOf('a', { record })]);
+    expect(entries[0]?.status?.publishedNodeIds).toEqual(['node-a']);
+  });
+
+  it.each(['x', '../', 'pvc-1', '"'])('refuses the token %j, which it never gave out', async (startingToken) => {
+    await expect(list([], { startingToken })).rejects.toMatchObject({ kind: 'BadStartingToken' });
+  });
+});
+
+describe('getCapacity', () => {
+  it.each([
+    ['whole MiB', 10n * 2n ** 20n + 7n, 10n * 2n ** 20n],
+    ['at most what a volume may have', 2n ** 60n, MAX_VOLUME_BYTES],
+  ])('offers as the largest volume %s', async (_fact, freeBytes, largest) => {
+    const reply = await readsOver([], freeBytes).getCapacity(GetCapacityRequest.fromPartial({}));
+    expect(reply).toEqual({ availableCapacity: freeBytes, maximumVolumeSize: largest, minimumVolumeSize: 2n ** 20n });
+  });
+});
+
+describe('validateVolumeCapabilities', () => {
+  const capability = {
+    accessType: { $case: 'block', value: {} } as const,
+    accessMode: { mode: 1 },
+  };
+  const validate = (request: object) =>
+    readsOver([volumeOf('a')]).validateVolumeCapabilities(
+      ValidateVolumeCapabilitiesRequest.fromPartial({
+        volumeId: idOf('a'),
+        volumeCapabilities: [capability],
+        ...request,
+      }),
+    );
+
+  it('confirms what it was asked', async () => {
+    const volumeContext = { nqn: volumeOf('a').nqn };
+    const { confirmed } = await validate({ volumeContext, parameters: { nvmePort: '4420' } });
+    expect(confirmed).toMatchObject({ volumeContext, parameters: { nvmePort: '4420' } });
+  });
+
+  it.each<[string, object, string]>([
+    ['a context of another volume', { volumeContext: { nqn: 'nqn.2000-02.com.mikrotik:other' } }, 'volume_context.nqn'],
+    ['parameters that are none', { parameters: { nope: '1' } }, 'nope'],
+    [
+      'capabilities that contradict',
+      { volumeCapabilities: [{ ...capability, accessMode: { mode: 4 } }] },
+      'access_mode',
+    ],
+  ])('does not confirm %s, and says why', async (_fact, request, words) => {
+    const reply = await validate(request);
+    expect([reply.confirmed, reply.message]).toEqual([undefined, expect.stringContaining(words)]);
+  });
+
+  it('knows what is missing before what is not there', async () => {
+    await expect(validate({ volumeId: idOf('b'), volumeCapabilities: [] })).rejects.toMatchObject({
+      kind: 'InvalidArgument',
+    });
+    await expect(validate({ volumeId: idOf('b') })).rejects.toMatchObject({ kind: 'VolumeNotFound' });
+  });
+});

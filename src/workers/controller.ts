@@ -1,0 +1,119 @@
+import { once } from 'node:events';
+import path from 'node:path';
+import { Runtime } from '@temporalio/worker';
+import { createArrayActivities } from '../activities/array-activities';
+import { createClusterActivities } from '../activities/cluster-activities';
+import { createActivityInterceptor } from '../activities/interceptor';
+import type { NodesPort } from '../adapters/nodes/port';
+import { anyNode, createTaskQueueNodes } from '../adapters/nodes/task-queue-nodes';
+import { TEMPORAL_CALL_LIMIT_MS } from '../contract/limits';
+import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../contract/task-queues';
+import { createControllerService } from '../csi/controller';
+import { ControllerService, IdentityService } from '../csi/generated/csi';
+import { createIdentityService } from '../csi/identity';
+import { createOperations } from '../csi/operations';
+import { type CsiServer, startCsiServer } from '../csi/server';
+import type { Logger } from '../domain/log';
+import { type Array, connectArray } from './array';
+import type { ControllerConfig } from './config/controller-config';
+import { startHttpServer } from './http-server';
+import { temporalRuntimeOptions } from './log';
+import { type ControllerMetrics, createControllerMetrics } from './metrics';
+import { createTemporalClient, monitorTemporal, type TemporalClient } from './temporal-client';
+import { superviseWorker } from './temporal-worker';
+import { VERSION } from './version';
+
+/** The workflow bundle that the build has made, beside the program. */
+const WORKFLOW_BUNDLE = path.resolve(__dirname, '../../workflow-bundle.js');
+/** Calls under way when the process is told to stop get this long to answer. */
+const CALL_GRACE_MS = 2_000;
+
+interface ControllerProcess {
+  readonly logger: Logger;
+  /** Aborted: take no more work, let what is under way end, and return. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The controller process: CSI Identity and Controller on a Unix socket, and the worker for all workflows and for the activities
+ * on the RDS. It serves at once, whether the RDS and Temporal are there or not, and is ready when they are.
+ */
+export async function runController(config: ControllerConfig, { logger, signal }: ControllerProcess): Promise<void> {
+  Runtime.install(temporalRuntimeOptions(logger));
+  const metrics = createControllerMetrics();
+  const array = connectArray(config, { logger, metrics });
+  const temporal = createTemporalClient(config.temporal);
+  const monitor = monitorTemporal({ temporal, logger, signal });
+  const worker = superviseWorker({
+    temporal: config.temporal,
+    options: workerOptionsOf(config, { array, logger, nodes: nodesOf(config, temporal.connection) }),
+    logger,
+    signal,
+  });
+  const ready = (): boolean => array.connected && monitor.connected && worker.running;
+  const http =
+    config.httpAddress &&
+    (await startHttpServer({ address: config.httpAddress, registry: metrics.registry, ready, logger }));
+  const server = await serve(config, { logger, metrics, array, ready, run: createOperations(temporal.client) });
+  logger.info({ endpoint: config.socketPath, clusterId: config.clusterId }, 'the controller serves');
+
+  if (!signal.aborted) await once(signal, 'abort');
+  logger.info({}, 'the controller stops');
+  await server.stop(CALL_GRACE_MS);
+  await worker.ended;
+  await Promise.all([array.stop(), temporal.connection.close(), http?.close()]);
+}
+
+function nodesOf(config: ControllerConfig, connection: TemporalClient['connection']): NodesPort {
+  if (config.nodeCheck === 'off') return anyNode;
+  const { namespace } = config.temporal;
+  return createTaskQueueNodes({ connection, namespace, taskQueueOf: nodeTaskQueueOf, limitMs: TEMPORAL_CALL_LIMIT_MS });
+}
+
+interface WorkerParts {
+  readonly array: Array;
+  readonly nodes: NodesPort;
+  readonly logger: Logger;
+}
+
+function workerOptionsOf(config: ControllerConfig, { array, nodes, logger }: WorkerParts) {
+  const interceptor = createActivityInterceptor({ logger, waitingFor: () => array.whyDown });
+  return {
+    taskQueue: CONTROLLER_TASK_QUEUE,
+    workflowBundle: { codePath: WORKFLOW_BUNDLE },
+    activities: { ...createArrayActivities(array), ...createClusterActivities({ nodes }) },
+    interceptors: { activity: [interceptor] },
+    // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.
+    maxConcurrentActivityTaskExecutions: 2 * config.rds.maxExecs,
+  };
+}
+
+interface ServedParts {
+  readonly logger: Logger;
+  readonly metrics: ControllerMetrics;
+  readonly array: Array;
+  readonly ready: () => boolean;
+  readonly run: ReturnType<typeof createOperations>;
+}
+
+async function serve(config: ControllerConfig, parts: ServedParts): Promise<CsiServer> {
+  const { logger, metrics, array, ready, run } = parts;
+  const scope = { logger, observe: metrics.observeRpc };
+  const { driverName, clusterId, volumePaths, nvme } = config;
+  const probe = (): boolean => {
+    metrics.recordConnection(config.rds.address, array.connected);
+    return ready();
+  };
+  const defaults = { volumePaths, nvmeAddress: nvme.address, nvmePort: nvme.port, nqnPrefix: nvme.nqnPrefix };
+  const controller = { clusterId, rdsAddress: config.rds.address, defaults, run, volumes: array.disks };
+  return await startCsiServer({
+    socketPath: config.socketPath,
+    services: [
+      {
+        definition: IdentityService,
+        implementation: createIdentityService({ driverName, version: VERSION, ready: probe, controller: true }, scope),
+      },
+      { definition: ControllerService, implementation: createControllerService(controller, scope) },
+    ],
+  });
+}
