@@ -7,7 +7,12 @@ import type { Volume } from '../domain/volume';
 import { parseVolumeId } from '../domain/volume-id';
 import { parseVolumePath } from '../domain/volume-path';
 import { createControllerReads } from './controller-reads';
-import { GetCapacityRequest, ListVolumesRequest, ValidateVolumeCapabilitiesRequest } from './generated/csi';
+import {
+  type DeepPartial,
+  GetCapacityRequest,
+  ListVolumesRequest,
+  ValidateVolumeCapabilitiesRequest,
+} from './generated/csi';
 
 const defaults = {
   volumePaths: [parseVolumePath('/storage-pool/metal-csi', 'volumePaths')],
@@ -102,7 +107,7 @@ describe('validateVolumeCapabilities', () => {
     accessType: { $case: 'block', value: {} } as const,
     accessMode: { mode: 1 },
   };
-  const validate = (request: object) =>
+  const validate = (request: DeepPartial<ValidateVolumeCapabilitiesRequest>) =>
     readsOver([volumeOf('a')]).validateVolumeCapabilities(
       ValidateVolumeCapabilitiesRequest.fromPartial({
         volumeId: idOf('a'),
@@ -117,7 +122,7 @@ describe('validateVolumeCapabilities', () => {
     expect(confirmed).toMatchObject({ volumeContext, parameters: { nvmePort: '4420' } });
   });
 
-  it.each<[string, object, string]>([
+  it.each<[string, DeepPartial<ValidateVolumeCapabilitiesRequest>, string]>([
     ['a context of another volume', { volumeContext: { nqn: 'nqn.2000-02.com.mikrotik:other' } }, 'volume_context.nqn'],
     ['parameters that are none', { parameters: { nope: '1' } }, 'nope'],
     [

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ObserveRpc } from '../csi/unary';
 
 /** RPCs by the operation names of the existing Go driver, so that people's dashboards go on working. */
 const OPERATION_OF_RPC: Readonly<Record<string, string>> = {
@@ -14,8 +15,8 @@ const OPERATION_BUCKETS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 
 export interface ControllerMetrics {
   readonly registry: Registry;
-  observeRpc(rpc: string, statusName: string, seconds: number): void;
-  recordConnection(address: string, connected: boolean): void;
+  readonly observeRpc: ObserveRpc;
+  readonly recordConnection: (address: string, connected: boolean) => void;
 }
 
 /** The controller's Prometheus metrics. Labels never hold a volume ID. */
@@ -49,14 +50,14 @@ export function createControllerMetrics(): ControllerMetrics {
   });
   return {
     registry,
-    observeRpc(rpc, code, seconds) {
+    observeRpc: (rpc, code, seconds) => {
       rpcs.inc({ rpc, code });
       const operation = OPERATION_OF_RPC[rpc];
       if (operation === undefined) return;
       operations.inc({ operation, status: code === 'OK' ? 'success' : 'failure' });
       durations.observe({ operation }, seconds);
     },
-    recordConnection(address, connected) {
+    recordConnection: (address, connected) => {
       connection.set({ address }, connected ? 1 : 0);
     },
   };
