@@ -1,5 +1,5 @@
-import type { Attachment, ClusterId, VolumeRecord } from '../../domain/record';
 import type { NodeId } from '../../domain/nqn';
+import type { Attachment, ClusterId, VolumeRecord } from '../../domain/record';
 import type { Pool, Volume, VolumeSpec } from '../../domain/volume';
 import type { VolumeId } from '../../domain/volume-id';
 import type { VolumePath } from '../../domain/volume-path';
@@ -31,7 +31,10 @@ export interface DisksPort {
    * names no node. Returns what is left: the disk (it is attached, another cluster's, or was not removed) and whether a
    * backing file of it is still there. Nothing left: `{ volume: undefined, fileExists: false }`.
    */
-  remove(volumeId: VolumeId, clusterId: ClusterId): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
+  remove(
+    volumeId: VolumeId,
+    clusterId: ClusterId,
+  ): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
 
   /**
    * The common path of attaching: if the disk bears a record of this cluster that names no node, adds this one and turns the
@@ -53,5 +56,7 @@ export interface DisksPort {
 export interface ArrayConnection {
   readonly address: string;
   /** `since` is when the state began; `reason` is the last failure to connect, for a person. */
-  readonly state: { readonly connected: true; readonly since: Date } | { readonly connected: false; readonly since: Date; readonly reason: string };
+  readonly state:
+    | { readonly connected: true; readonly since: Date }
+    | { readonly connected: false; readonly since: Date; readonly reason: string };
 }

@@ -1,0 +1,148 @@
+import { Fault, type FaultKind } from '../../domain/fault';
+import type { Logger } from '../../domain/log';
+import {
+  parseCreatedAnswer,
+  parseGrownAnswer,
+  parseListAnswer,
+  parsePoolAnswer,
+  parseRemovedAnswer,
+  parseVolumeAnswer,
+  type SeenVolume,
+} from '../../domain/routeros/answer';
+import type { ScriptOutput } from '../../domain/routeros/json-line';
+import {
+  attachScript,
+  createScript,
+  detachScript,
+  findScript,
+  listScript,
+  poolScript,
+  removeScript,
+  resizeScript,
+  writeRecordScript,
+} from '../../domain/routeros/script';
+import type { Volume } from '../../domain/volume';
+import type { VolumeId } from '../../domain/volume-id';
+import { poolNameOf, type VolumePath } from '../../domain/volume-path';
+import type { DisksPort } from './port';
+import type { SshSession } from './ssh-session';
+
+/** What was done on the RDS: one script. For metrics. */
+export interface DisksEvent {
+  readonly operation: keyof DisksPort;
+  readonly outcome: 'ok' | FaultKind;
+  readonly seconds: number;
+}
+
+interface DisksOptions {
+  readonly session: Pick<SshSession, 'exec'>;
+  /** Where this driver's backing files may lie: the configured volume paths. */
+  readonly roots: readonly VolumePath[];
+  readonly logger: Logger;
+  /** The cancellation of whoever asks just now; undefined: nobody's. Read at the start of each operation. */
+  readonly currentSignal?: () => AbortSignal | undefined;
+  readonly onEvent?: (event: DisksEvent) => void;
+}
+
+interface Operation<T> {
+  readonly operation: keyof DisksPort;
+  readonly effect: 'read' | 'change';
+  readonly volumeId?: VolumeId;
+  readonly script: string;
+  readonly parse: (output: ScriptOutput) => T;
+}
+
+/** The volumes of the RDS behind a session. Throws InvalidArgument without a root. */
+export function createDisks(options: DisksOptions): DisksPort {
+  const { roots } = options;
+  if (roots.length === 0) throw new Fault('InvalidArgument', 'volume paths: missing');
+  const run = <T>(operation: Operation<T>): Promise<T> => runOperation(options, operation);
+  const change = (operation: keyof DisksPort, volumeId: VolumeId, script: string) =>
+    run({
+      operation,
+      effect: 'change',
+      volumeId,
+      script,
+      parse: (output) => parseVolumeAnswer(output, { volumeId, roots }),
+    });
+
+  return {
+    async create(spec) {
+      const { volumeId, sizeBytes, volumePath } = spec;
+      const script = createScript({ spec, roots });
+      const parse = (output: ScriptOutput) => parseCreatedAnswer(output, { volumeId, roots, sizeBytes, volumePath });
+      const seen = await run({ operation: 'create', effect: 'change', volumeId, script, parse });
+      return requireEnabled(seen);
+    },
+
+    async find(volumeId) {
+      const script = findScript({ volumeId, roots });
+      const parse = (output: ScriptOutput) => parseVolumeAnswer(output, { volumeId, roots })?.volume;
+      return run({ operation: 'find', effect: 'read', volumeId, script, parse });
+    },
+
+    async list() {
+      const parse = (output: ScriptOutput) => parseListAnswer(output, roots);
+      return run({ operation: 'list', effect: 'read', script: listScript(), parse });
+    },
+
+    async resize(volumeId, sizeBytes) {
+      const script = resizeScript({ volumeId, roots, sizeBytes });
+      const parse = (output: ScriptOutput) => parseGrownAnswer(output, { volumeId, roots, sizeBytes })?.volume;
+      return run({ operation: 'resize', effect: 'change', volumeId, script, parse });
+    },
+
+    async remove(volumeId, clusterId) {
+      const script = removeScript({ volumeId, roots, clusterId });
+      const parse = (output: ScriptOutput) => parseRemovedAnswer(output, { volumeId, roots });
+      return run({ operation: 'remove', effect: 'change', volumeId, script, parse });
+    },
+
+    async attach(volumeId, clusterId, attachment) {
+      const script = attachScript({ volumeId, roots, clusterId, attachment });
+      const seen = await change('attach', volumeId, script);
+      return seen && requireEnabled(seen);
+    },
+
+    async detach(volumeId, clusterId, nodeId) {
+      return (await change('detach', volumeId, detachScript({ volumeId, roots, clusterId, nodeId })))?.volume;
+    },
+
+    async writeRecord(volumeId, expectedComment, record) {
+      const script = writeRecordScript({ volumeId, roots, expectedComment, record });
+      return (await change('writeRecord', volumeId, script))?.volume;
+    },
+
+    async pool(volumePath) {
+      const name = poolNameOf(volumePath);
+      const parse = (output: ScriptOutput) => parsePoolAnswer(output, name);
+      return run({ operation: 'pool', effect: 'read', script: poolScript(name), parse });
+    },
+  };
+}
+
+/** One script, one exec, one line of JSON. */
+async function runOperation<T>(options: DisksOptions, operation: Operation<T>): Promise<T> {
+  const { session, logger } = options;
+  const { operation: name, effect, script, volumeId } = operation;
+  const startedMs = performance.now();
+  const report = (outcome: DisksEvent['outcome'], message: string): void => {
+    const seconds = (performance.now() - startedMs) / 1_000;
+    logger.debug({ array: name, volumeId, outcome, seconds }, message);
+    options.onEvent?.({ operation: name, outcome, seconds });
+  };
+  try {
+    const result = operation.parse(await session.exec(script, { effect, signal: options.currentSignal?.() }));
+    report('ok', `${name} done on the RDS`);
+    return result;
+  } catch (error) {
+    if (error instanceof Fault) report(error.kind, `${name} failed on the RDS: ${error.message}`);
+    throw error;
+  }
+}
+
+/** A disk that an operator has disabled on purpose is not turned on behind their back. */
+function requireEnabled({ volume, disabled }: SeenVolume): Volume {
+  if (!disabled) return volume;
+  throw new Fault('ArrayUnsettled', `${volume.volumeId}: its disk is disabled on the RDS, so no node can reach it`);
+}

@@ -1,0 +1,240 @@
+import { Fault } from '../fault';
+import { parseRecord } from '../record';
+import { type Bytes, formatBytes, parseBytes } from '../size';
+import { formatUntrusted } from '../text';
+import type { Pool, Volume } from '../volume';
+import { findVolumeId, type VolumeId } from '../volume-id';
+import { poolNameOf, type VolumePath } from '../volume-path';
+import { type Answer, parseAnswer, type Row, type ScriptOutput, unreadable } from './json-line';
+import { findVolumePath, isOurs, withLeadingSlash } from './ownership';
+
+/** What a script's answer is about, for the messages, and what it is checked against. */
+export interface AnswerContext {
+  readonly volumeId: VolumeId;
+  readonly roots: readonly VolumePath[];
+}
+
+/** A disk of this driver, as it was read. */
+export interface SeenVolume {
+  readonly volume: Volume;
+  /** A disk that an operator has disabled is not exported, whatever its export says. */
+  readonly disabled: boolean;
+}
+
+/** Any disk in a volume's slot: what is needed to tell whose it is. */
+interface SeenDisk {
+  readonly type: string;
+  readonly nqn: string;
+  readonly filePath: string;
+}
+
+/** RouterOS's words for a file system that is full. */
+const OUT_OF_SPACE = /not enough (?:disk |free )?space|no space left|out of (?:disk )?space|disk (?:is )?full/i;
+/** What may be over at the next try: somebody else was faster, or RouterOS is not done with a file. */
+const PASSING = /already|busy|in use/i;
+
+/**
+ * The volume that the answer shows; undefined if RouterOS has shown that its slot is empty. Throws NotOurs (the slot is taken
+ * by something else), ArrayRefused (RouterOS's words), ArrayUnsettled, ArrayUnreadable.
+ */
+export function parseVolumeAnswer(output: ScriptOutput, context: AnswerContext): SeenVolume | undefined {
+  const answer = parseAnswer(output);
+  throwError(answer, context.volumeId);
+  return parseSeenVolume(answer, context);
+}
+
+/** A volume that shall have a size, in bytes, and where it lies if no disk tells. */
+type SizeContext = AnswerContext & { readonly sizeBytes: bigint; readonly volumePath: VolumePath | undefined };
+
+/** As `parseVolumeAnswer`, of the script that grows a volume to `sizeBytes`. Throws also PoolExhausted. */
+export function parseGrownAnswer(
+  output: ScriptOutput,
+  context: AnswerContext & { readonly sizeBytes: bigint },
+): SeenVolume | undefined {
+  return parseGrown(parseAnswer(output), { ...context, volumePath: undefined });
+}
+
+/**
+ * The volume that the script made, or found: there is one afterwards. Throws as `parseVolumeAnswer`, PoolExhausted, VolumeExists
+ * (a larger file without a disk is in the way) and ArrayUnsettled (made without complaint, and not there).
+ */
+export function parseCreatedAnswer(
+  output: ScriptOutput,
+  context: AnswerContext & { readonly sizeBytes: bigint; readonly volumePath: VolumePath },
+): SeenVolume {
+  const answer = parseAnswer(output);
+  const seen = parseGrown(answer, context);
+  if (seen) return seen;
+  const { volumeId, sizeBytes } = context;
+  const [file] = answer.rows('files');
+  if (!file) throw new Fault('ArrayUnsettled', `${volumeId}: made without complaint, and not there`);
+  const fileBytes = file.bytes('size');
+  if (fileBytes <= sizeBytes) throw unreadable(`${volumeId}: its file fits and got no disk`);
+  const sizes = `${formatBytes(fileBytes)}, larger than the ${formatBytes(sizeBytes)} asked for`;
+  throw new Fault('VolumeExists', `${volumeId}: a file without a disk is in its place, ${file.text('name')}: ${sizes}`);
+}
+
+function parseGrown(answer: Answer, context: SizeContext): SeenVolume | undefined {
+  throwError(answer, context.volumeId);
+  const seen = parseSeenVolume(answer, context);
+  const failure = answer.text('failure');
+  if (failure === '') return seen;
+  if (!OUT_OF_SPACE.test(failure)) throw refused(failure, context.volumeId);
+  const volumePath = seen ? findVolumePath(seen.volume.filePath, context.volumeId, context.roots) : context.volumePath;
+  throw exhausted(answer, { ...context, volumePath });
+}
+
+/** What is left of a volume: its disk, and whether a backing file of it is listed. Throws as `parseVolumeAnswer`. */
+export function parseRemovedAnswer(
+  output: ScriptOutput,
+  context: AnswerContext,
+): { readonly volume: Volume | undefined; readonly fileExists: boolean } {
+  const { volumeId } = context;
+  const answer = parseAnswer(output);
+  throwError(answer, volumeId);
+  const volume = parseSeenVolume(answer, context)?.volume;
+  const fileExists = answer.rows('files').length > 0;
+  const users = answer.rows('users').map((row) => row.text('slot'));
+  if (!volume && users.length > 0) {
+    throw new Fault(
+      'NotOurs',
+      `${volumeId}: its backing file is used by the disk ${users.map(formatUntrusted).join(', ')}`,
+    );
+  }
+  const failure = answer.text('failure');
+  if (failure !== '' && (volume || fileExists)) throw refused(failure, volumeId);
+  return { volume, fileExists };
+}
+
+/** All volumes of this driver. What is not this driver's is left out; a row that cannot be told either way: ArrayUnreadable. */
+export function parseListAnswer(output: ScriptOutput, roots: readonly VolumePath[]): readonly Volume[] {
+  const answer = parseAnswer(output);
+  throwError(answer, 'the list of disks');
+  const volumes = answer.rows('disks').flatMap((row) => {
+    const volumeId = findVolumeId(row.text('slot'));
+    if (volumeId === undefined) return [];
+    return isOurs(parseDisk(row), volumeId, roots) ? [parseVolume(row, volumeId).volume] : [];
+  });
+  const ids = new Set(volumes.map(({ volumeId }) => volumeId));
+  if (ids.size !== volumes.length) throw unreadable('the list of disks names a slot twice');
+  return volumes;
+}
+
+/** The pool of that name: the disk that is mounted so, or else the one in the slot of that name. Throws ArrayRefused if there is none. */
+export function parsePoolAnswer(output: ScriptOutput, name: string): Pool {
+  const answer = parseAnswer(output);
+  throwError(answer, `pool ${name}`);
+  const pool = findPool(answer, name);
+  if (!pool)
+    throw new Fault('ArrayRefused', `the RDS has no pool ${name}: no disk is mounted there or bears this slot`);
+  return pool;
+}
+
+function parseSeenVolume(answer: Answer, { volumeId, roots }: AnswerContext): SeenVolume | undefined {
+  if (answer.text('volume') !== volumeId) throw unreadable(`an answer about another volume than ${volumeId}`);
+  const rows = answer.rows('disks');
+  const oursCount = answer.bytes('oursCount');
+  const [row, ...more] = rows;
+  if (!row) {
+    if (oursCount !== 0n) throw unreadable(`${volumeId}: the answer contradicts itself`);
+    return undefined;
+  }
+  const disk = parseDisk(row);
+  if (more.length > 0 || row.text('slot') !== volumeId) throw unreadable(`${volumeId}: the answer names other slots`);
+  const owned = isOurs(disk, volumeId, roots);
+  if (oursCount !== (owned ? 1n : 0n)) throw unreadable(`${volumeId}: the answer contradicts itself`);
+  if (!owned) throw notOurs(volumeId, disk);
+  const seen = parseVolume(row, volumeId);
+  if (!answer.has('files')) return seen;
+  const fileExists = answer.rows('files').some((file) => withLeadingSlash(file.text('name')) === seen.volume.filePath);
+  return { ...seen, volume: { ...seen.volume, fileExists } };
+}
+
+function parseDisk(row: Row): SeenDisk {
+  return { type: row.text('type'), nqn: row.text('nvme-tcp-server-nqn'), filePath: row.text('file-path') };
+}
+
+function parseVolume(row: Row, volumeId: VolumeId): SeenVolume {
+  const comment = row.text('comment');
+  const disabled = row.flag('disabled');
+  const nvmePort = row.bytes('nvme-tcp-server-port');
+  if (nvmePort < 1n || nvmePort > 65_535n) throw unreadable(`${volumeId}: ${nvmePort} is no TCP port`);
+  const volume = {
+    volumeId,
+    sizeBytes: row.bytes('size'),
+    filePath: withLeadingSlash(row.text('file-path')),
+    nqn: row.text('nvme-tcp-server-nqn'),
+    nvmePort: Number(nvmePort),
+    exported: row.flag('nvme-tcp-export') && !disabled,
+    fileExists: undefined,
+    comment,
+    record: parseRecordOf(volumeId, comment),
+  };
+  return { volume, disabled };
+}
+
+function parseRecordOf(volumeId: VolumeId, comment: string): Volume['record'] {
+  try {
+    return parseRecord(comment);
+  } catch (error) {
+    if (error instanceof Fault) throw new Fault(error.kind, `${volumeId}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+function findPool(answer: Answer, name: string): Pool | undefined {
+  const mounted = answer.optionalRows('mounts').filter((row) => withoutLeadingSlash(row.text('mount-point')) === name);
+  const named = answer.optionalRows('pools').filter((row) => row.text('slot') === name);
+  const [row, ...more] = mounted.length > 0 ? mounted : named;
+  if (!row) return undefined;
+  if (more.length > 0) throw unreadable(`pool ${name}: several disks bear this name`);
+  return { name, sizeBytes: row.bytes('size'), freeBytes: row.bytes('free') };
+}
+
+function withoutLeadingSlash(path: string): string {
+  return path.replace(/^\//, '');
+}
+
+/** Throws if the answer is RouterOS's error, which ended the script. */
+function throwError(answer: Answer, subject: string): void {
+  if (answer.has('error')) throw refused(answer.text('error'), subject);
+}
+
+function refused(words: string, subject: string): Fault {
+  const kind = PASSING.test(words) ? 'ArrayUnsettled' : 'ArrayRefused';
+  return new Fault(kind, `${subject}: RouterOS says ${formatUntrusted(words)}`);
+}
+
+function exhausted(answer: Answer, wish: SizeContext): Fault {
+  const { volumeId, sizeBytes, volumePath } = wish;
+  const name = volumePath === undefined ? undefined : poolNameOf(volumePath);
+  const pool = name === undefined ? undefined : findPoolOrNone(answer, name);
+  const free = pool ? `${formatSize(pool.freeBytes)} free` : 'not enough room (how much is free cannot be told)';
+  return new Fault(
+    'PoolExhausted',
+    `${volumeId}: pool ${name ?? 'of its file'} has ${free}, asked for ${formatSize(sizeBytes)}`,
+  );
+}
+
+/** That the pool is full is certain, even where its row cannot be read. */
+function findPoolOrNone(answer: Answer, name: string): Pool | undefined {
+  try {
+    return findPool(answer, name);
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
+  }
+}
+
+function formatSize(bytes: bigint | Bytes): string {
+  const short = formatBytes(parseBytes(bytes, 'size'));
+  return short.endsWith(' B') ? short : `${bytes} B (${short})`;
+}
+
+function notOurs(volumeId: VolumeId, { type, nqn, filePath }: SeenDisk): Fault {
+  const what = `type ${formatUntrusted(type)}, file ${formatUntrusted(filePath)}, NQN ${formatUntrusted(nqn)}`;
+  return new Fault(
+    'NotOurs',
+    `${volumeId}: its slot is taken by a disk that is not this driver's (${what}): left untouched`,
+  );
+}

@@ -1,0 +1,315 @@
+import { Fault } from '../fault';
+import type { NodeId } from '../nqn';
+import { type Attachment, type ClusterId, formatRecord, type VolumeRecord } from '../record';
+import type { VolumeSpec } from '../volume';
+import type { VolumeId } from '../volume-id';
+import { filePathOf, parseVolumePathUnder, poolNameOf, type VolumePath } from '../volume-path';
+import { filePathPattern, nqnPattern, patternOf, SLOT_PATTERN } from './ownership';
+import { quote } from './quote';
+
+/**
+ * The scripts that the driver sends, one line each. A script reads before it changes, changes only what it has proven to be this
+ * driver's, and ends in one `:put` of what is there afterwards: the rows, and beside them their count by `find`, so that an
+ * answer that is not whole shows. Run-time errors are caught into the answer; nothing else prints anything.
+ *
+ * RouterOS evaluates both sides of `&&`, and `set` and `remove` of nothing succeed in silence: hence the counts and nested `:if`.
+ * Names of variables are one letter: in a `where`, a variable named like a property would mean the property.
+ */
+
+/** The volume that a script is about, and where volumes may lie. */
+interface Subject {
+  readonly volumeId: VolumeId;
+  readonly roots: readonly VolumePath[];
+}
+
+/** Named one by one: `print detail` without them would also read the export's password. */
+const DISK_PROPERTIES =
+  'slot,type,size,file-path,disabled,comment,nvme-tcp-export,nvme-tcp-server-port,nvme-tcp-server-nqn';
+const POOL_PROPERTIES = 'slot,mount-point,size,free';
+/** A record of any version, in any case: such a comment is never taken for that of an older driver. */
+const MARK_PATTERN = '[rR][dD][sS]-[cC][sS][iI]/';
+
+type Menu = '/disk' | '/file';
+
+// What `subject` declares: $s the slot, $q the pattern of its NQN, $r that of its file's path.
+const SLOT = 'slot=$s';
+const OURS = 'slot=$s type=file nvme-tcp-server-nqn~$q file-path~$r';
+const USERS = 'file-path~$r';
+const FILES = 'name~$r';
+// What `proveOwned` declares: $n how many disks are in the slot, $o which are this driver's.
+const OWNED = '($n = 1) && ([:len $o] = 1)';
+
+const SEEN_DISK: readonly string[] = [
+  '"volume"=$s',
+  ...rowsAndCount('disks', '/disk', DISK_PROPERTIES, SLOT),
+  `"oursCount"=${count('/disk', OURS)}`,
+];
+const FAILURE_FIELDS: readonly string[] = ['"failure"=$w', '"mounts"=$m', '"pools"=$p'];
+/** Only if the export is off: nobody has told what turning it on again does to sessions that are live. */
+const EXPORT_ON = when(`${count('/disk', `${SLOT} nvme-tcp-export=yes`)} = 0`, ['/disk set $o nvme-tcp-export=yes']);
+
+/** Whether there is a disk in the volume's slot, whose it is, and whether its backing file is there. */
+export function findScript(volume: Subject): string {
+  return script([...subject(volume), put([...SEEN_DISK, ...rowsAndCount('files', '/file', 'name,size', FILES)])]);
+}
+
+/** All disks whose slots look like volume IDs. */
+export function listScript(): string {
+  const where = `slot~${quote(SLOT_PATTERN)}`;
+  return script([put(rowsAndCount('disks', '/disk', DISK_PROPERTIES, where))]);
+}
+
+/**
+ * Makes the disk and, below a root, the directories on the way to its file, unless the slot is taken. A file that is there
+ * already is used if it is not larger than asked for. What this script made and could not finish it takes away again.
+ * Throws InvalidArgument for a path or NQN that would not be recognised as this driver's afterwards.
+ */
+export function createScript({
+  spec,
+  roots,
+}: {
+  readonly spec: VolumeSpec;
+  readonly roots: readonly VolumePath[];
+}): string {
+  requireRecognisable(spec, roots);
+  const file = 'name=$f';
+  return script([
+    ...subject({ volumeId: spec.volumeId, roots }),
+    `:local f ${quote(filePathOf(spec.volumePath, spec.volumeId).slice(1))}`,
+    ...proveOwned(),
+    ':local w ""; :local c ""; :local b 0',
+    `:local g ${count('/file', file)}`,
+    when('$n = 0', [
+      forEachRow('/file', 'name,size', file, [
+        ':local z [:tonum ($i->"size")]',
+        when(`($z >= 0) && ($z <= ${spec.sizeBytes})`, [':set b 1']),
+      ]),
+      when('($g = 0) || ($b = 1)', [
+        catching('w', [...ensureDirectories(spec.volumePath, roots), addDisk(spec)]),
+        when(`($w != "") && ($g = 0) && (${count('/disk', SLOT)} = 0) && (${count('/disk', USERS)} = 0)`, [
+          catching('c', [`/file remove [/file find where ${file}]`]),
+        ]),
+      ]),
+    ]),
+    when(OWNED, [whenRecordAllows(`cluster=${patternOf(spec.record.clusterId)} `, EXPORT_ON)]),
+    ...readPoolsAfterFailure(roots),
+    put([...SEEN_DISK, ...rowsAndCount('files', '/file', 'name,size', file), ...FAILURE_FIELDS]),
+  ]);
+}
+
+/** Grows the volume to `sizeBytes`, in bytes, unless it has that much. */
+export function resizeScript({ sizeBytes, ...volume }: Subject & { readonly sizeBytes: bigint }): string {
+  return script([
+    ...subject(volume),
+    ...proveOwned(),
+    ':local w ""',
+    when(OWNED, [
+      forEachRow('/disk', 'size', SLOT, [
+        ':local z [:tonum ($i->"size")]',
+        when(`($z >= 0) && ($z < ${sizeBytes})`, [catching('w', [`/disk set $o file-size=${sizeBytes}`])]),
+      ]),
+    ]),
+    ...readPoolsAfterFailure(volume.roots),
+    put([...SEEN_DISK, ...FAILURE_FIELDS]),
+  ]);
+}
+
+/**
+ * Export off, disk away, if it has no record or one of this cluster that names no node; then the file, if no disk is in the
+ * slot and none uses the file, whether the disk went now or in an earlier try.
+ */
+export function removeScript({ clusterId, ...volume }: Subject & { readonly clusterId: ClusterId }): string {
+  const detached = `cluster=${patternOf(clusterId)} claim=[^ ]+ nodes=$`;
+  return script([
+    ...subject(volume),
+    ...proveOwned(),
+    ':local w ""',
+    when(OWNED, [whenRecordAllows(detached, catching('w', ['/disk set $o nvme-tcp-export=no', '/disk remove $o']))]),
+    when(`(${count('/disk', SLOT)} = 0) && (${count('/disk', USERS)} = 0)`, [
+      catching('w', [`/file remove [/file find where ${FILES}]`]),
+    ]),
+    put([
+      ...SEEN_DISK,
+      ...rowsAndCount('files', '/file', 'name,size', FILES),
+      ...rowsAndCount('users', '/disk', 'slot,file-path', USERS),
+      '"failure"=$w',
+    ]),
+  ]);
+}
+
+/** If the record is this cluster's and names no node: adds the attachment, and turns the export on. */
+export function attachScript({
+  clusterId,
+  attachment,
+  ...volume
+}: Subject & { readonly clusterId: ClusterId; readonly attachment: Attachment }): string {
+  const text = formatAttachment(clusterId, attachment);
+  const where = `${SLOT} comment~${quote(recordPattern(clusterId, ''))}`;
+  return script([
+    ...subject(volume),
+    ...proveOwned(),
+    when(OWNED, [
+      forEachRow('/disk', 'comment', where, [`/disk set $o comment=(($i->"comment") . ${quote(text)})`, EXPORT_ON]),
+    ]),
+    put(SEEN_DISK),
+  ]);
+}
+
+/** If the record is this cluster's and names this node alone: empties its list of nodes. */
+export function detachScript({
+  clusterId,
+  nodeId,
+  ...volume
+}: Subject & { readonly clusterId: ClusterId; readonly nodeId: NodeId }): string {
+  const nodes = `${patternOf(nodeId)}:[a-z-]+:r[ow]`;
+  const where = `${SLOT} comment~${quote(recordPattern(clusterId, nodes))}`;
+  return script([
+    ...subject(volume),
+    ...proveOwned(),
+    when(OWNED, [
+      forEachRow('/disk', 'comment', where, [
+        ':local c ($i->"comment")',
+        '/disk set $o comment=[:pick $c 0 ([:find $c " nodes="] + 7)]',
+      ]),
+    ]),
+    put(SEEN_DISK),
+  ]);
+}
+
+/** If the comment still is `expectedComment`: writes the record, and turns the export on. */
+export function writeRecordScript({
+  expectedComment,
+  record,
+  ...volume
+}: Subject & { readonly expectedComment: string; readonly record: VolumeRecord }): string {
+  const write = [`/disk set $o comment=${quote(formatRecord(record))}`, EXPORT_ON];
+  // An unset comment has no value at all: it equals no text, and its length is 0.
+  const compareAndSet =
+    expectedComment === ''
+      ? forEachRow('/disk', 'comment', SLOT, [when('[:len ($i->"comment")] = 0', write)])
+      : when(`${count('/disk', `${SLOT} comment=${quote(expectedComment)}`)} = 1`, write);
+  return script([...subject(volume), ...proveOwned(), when(OWNED, [compareAndSet]), put(SEEN_DISK)]);
+}
+
+/** The disk or RAID whose file system bears the pool's name: by mount point, or else by slot. */
+export function poolScript(pool: string): string {
+  return script([
+    put([
+      ...rowsAndCount('mounts', '/disk', POOL_PROPERTIES, mountedAs([pool])),
+      ...rowsAndCount('pools', '/disk', POOL_PROPERTIES, inSlots([pool])),
+    ]),
+  ]);
+}
+
+function script(statements: readonly string[]): string {
+  return `:onerror e in={ ${statements.join('; ')} } do={ ${put(['"error"=$e'])} }`;
+}
+
+function put(fields: readonly string[]): string {
+  return `:put [:serialize to=json options=json.no-string-conversion value={${fields.join(';')}}]`;
+}
+
+function when(condition: string, statements: readonly string[]): string {
+  return `:if (${condition}) do={ ${statements.join('; ')} }`;
+}
+
+function forEachRow(menu: Menu, properties: string, where: string, statements: readonly string[]): string {
+  return `:foreach i in=${print(menu, properties, where)} do={ ${statements.join('; ')} }`;
+}
+
+/** Run-time errors of the statements end up in a variable; the script goes on. */
+function catching(variable: string, statements: readonly string[]): string {
+  return `:onerror x in={ ${statements.join('; ')} } do={ :set ${variable} $x }`;
+}
+
+function count(menu: Menu, where: string): string {
+  return `[:len [${menu} find where ${where}]]`;
+}
+
+function print(menu: Menu, properties: string, where: string): string {
+  const command = menu === '/disk' ? 'print detail' : 'print';
+  return `[${menu} ${command} as-value proplist=${properties} where ${where}]`;
+}
+
+function rowsAndCount(name: string, menu: Menu, properties: string, where: string): readonly string[] {
+  return [`"${name}"=${print(menu, properties, where)}`, `"${name}Count"=${count(menu, where)}`];
+}
+
+function subject({ volumeId, roots }: Subject): readonly string[] {
+  return [
+    `:local s ${quote(volumeId)}`,
+    `:local q ${quote(nqnPattern(volumeId))}`,
+    `:local r ${quote(filePathPattern(volumeId, roots))}`,
+  ];
+}
+
+function proveOwned(): readonly string[] {
+  return [`:local n ${count('/disk', SLOT)}`, `:local o [/disk find where ${OURS}]`];
+}
+
+/** If the comment holds no record of any kind, or one of version 1 whose fields match. */
+function whenRecordAllows(fields: string, statement: string): string {
+  const marked = count('/disk', `${SLOT} comment~${quote(MARK_PATTERN)}`);
+  const allowed = count('/disk', `${SLOT} comment~${quote(`^rds-csi/1 ${fields}`)}`);
+  return when(`${marked} = ${allowed}`, [statement]);
+}
+
+function recordPattern(clusterId: ClusterId, nodes: string): string {
+  return `^rds-csi/1 cluster=${patternOf(clusterId)} claim=[^ ]+ nodes=${nodes}$`;
+}
+
+/** An attachment as it stands in a record: what `formatRecord` puts after `nodes=`. */
+function formatAttachment(clusterId: ClusterId, attachment: Attachment): string {
+  const empty = formatRecord({ clusterId, claim: undefined, attachments: [] });
+  return formatRecord({ clusterId, claim: undefined, attachments: [attachment] }).slice(empty.length);
+}
+
+function addDisk({ volumeId, volumePath, sizeBytes, nvmePort, nqn, record }: VolumeSpec): string {
+  return [
+    `/disk add type=file slot=${quote(volumeId)} file-path=${quote(filePathOf(volumePath, volumeId))}`,
+    // Without mount-filesystem=no the RDS itself would mount the file system that a node is writing to.
+    `file-size=${sizeBytes} mount-filesystem=no comment=${quote(formatRecord(record))}`,
+    `nvme-tcp-export=yes nvme-tcp-server-port=${nvmePort} nvme-tcp-server-nqn=${quote(nqn)}`,
+  ].join(' ');
+}
+
+/** The directories below the root. Not the root: were its pool not mounted, it would be made on the flash of the RDS. */
+function ensureDirectories(volumePath: VolumePath, roots: readonly VolumePath[]): readonly string[] {
+  const depth = (path: string) => path.split('/').length;
+  const above = roots.filter((root) => volumePath === root || volumePath.startsWith(`${root}/`));
+  const nearest = Math.max(...above.map(depth));
+  const segments = volumePath.split('/');
+  return segments.slice(nearest).map((_, index) => {
+    const name = quote(segments.slice(1, nearest + index + 1).join('/'));
+    return when(`${count('/file', `name=${name}`)} = 0`, [`/file add name=${name} type=directory`]);
+  });
+}
+
+function readPoolsAfterFailure(roots: readonly VolumePath[]): readonly string[] {
+  const pools = [...new Set(roots.map(poolNameOf))];
+  return [
+    ':local m ""; :local p ""',
+    when('$w != ""', [
+      `:set m ${print('/disk', POOL_PROPERTIES, mountedAs(pools))}`,
+      `:set p ${print('/disk', POOL_PROPERTIES, inSlots(pools))}`,
+    ]),
+  ];
+}
+
+function mountedAs(pools: readonly string[]): string {
+  return `mount-point~${quote(`^/?(${pools.map(patternOf).join('|')})$`)}`;
+}
+
+function inSlots(pools: readonly string[]): string {
+  return `slot~${quote(`^(${pools.map(patternOf).join('|')})$`)}`;
+}
+
+function requireRecognisable({ volumeId, volumePath, nqn }: VolumeSpec, roots: readonly VolumePath[]): void {
+  parseVolumePathUnder(volumePath, roots, 'volumePath');
+  if (/\/\.+(?:\/|$)/.test(volumePath)) {
+    throw new Fault('InvalidArgument', `volumePath: ${volumePath} has a segment of dots alone`);
+  }
+  if (!nqn.endsWith(`:${volumeId}`)) {
+    throw new Fault('InvalidArgument', `nqn: ${nqn} does not end in :${volumeId}`);
+  }
+}
