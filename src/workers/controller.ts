@@ -14,7 +14,7 @@ import { createIdentityService } from '../csi/identity';
 import { createOperations } from '../csi/operations';
 import { type CsiServer, startCsiServer } from '../csi/server';
 import type { Logger } from '../domain/log';
-import { type Array, connectArray } from './array';
+import { connectArray, type RdsArray } from './array';
 import type { ControllerConfig } from './config/controller-config';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
@@ -71,7 +71,7 @@ function nodesOf(config: ControllerConfig, connection: TemporalClient['connectio
 }
 
 interface WorkerParts {
-  readonly array: Array;
+  readonly array: RdsArray;
   readonly nodes: NodesPort;
   readonly logger: Logger;
 }
@@ -81,7 +81,7 @@ function workerOptionsOf(config: ControllerConfig, { array, nodes, logger }: Wor
   return {
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
-    activities: { ...createArrayActivities(array), ...createClusterActivities({ nodes }) },
+    activities: { ...createArrayActivities({ disks: array.disks }), ...createClusterActivities({ nodes }) },
     interceptors: { activity: [interceptor] },
     // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.
     maxConcurrentActivityTaskExecutions: 2 * config.rds.maxExecs,
@@ -91,7 +91,7 @@ function workerOptionsOf(config: ControllerConfig, { array, nodes, logger }: Wor
 interface ServedParts {
   readonly logger: Logger;
   readonly metrics: ControllerMetrics;
-  readonly array: Array;
+  readonly array: RdsArray;
   readonly ready: () => boolean;
   readonly run: ReturnType<typeof createOperations>;
 }
