@@ -35,7 +35,10 @@ export interface Program {
 
 /** Starts a process of this program. It does not outlive this one's SIGTERM handler, but may outlive its SIGKILL. */
 export function startProgram({ main = MAIN, args, env, logFile }: ProgramOptions): Program {
-  const child = spawn(process.execPath, [main, ...args], { env: env ?? process.env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, ...args], {
+    env: env ?? process.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const log = createWriteStream(logFile, { flags: 'a' });
   child.stderr.pipe(log, { end: false });
   const lines: string[] = [];

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Fault } from '../domain/fault';
-import { IdentityClient, IdentityService, ProbeResponse } from './generated/csi';
+import { IdentityClient, IdentityService, type ProbeResponse } from './generated/csi';
 import { type CsiServer, startCsiServer } from './server';
 import { unary } from './unary';
 
