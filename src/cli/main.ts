@@ -5,6 +5,7 @@ import { ConfigError } from '../workers/config/config-error';
 import type * as controllerModule from '../workers/controller';
 import { VERSION } from '../workers/version';
 import type * as controllerCommandModule from './controller-command';
+import type * as demoModule from './demo';
 
 /** Exit codes: an error while working; a wrong call or configuration. */
 const FAILED = 1;
@@ -29,6 +30,14 @@ const SUBCOMMANDS: readonly Subcommand[] = [
           await runController(config, context);
         },
       });
+    },
+  },
+  {
+    name: 'demo',
+    summary: 'show it all at work on this machine: no hardware, no Kubernetes, no root',
+    load: () => {
+      const { demoCommand }: typeof demoModule = require('./demo');
+      return demoCommand();
     },
   },
 ];
