@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander';
-// Types alone: each module is loaded where it is used.
+import type * as simulatorModule from '../simulator/command';
 import { ConfigError } from '../workers/config/config-error';
 import type * as controllerModule from '../workers/controller';
 import { VERSION } from '../workers/version';
@@ -14,7 +14,7 @@ const MISUSED = 2;
 interface Subcommand {
   readonly name: string;
   readonly summary: string;
-  /** Loads the command's code: nobody pays for the libraries of a command that was not asked for. */
+  /** Loads the command's code (what is imported above are types): nobody pays for the libraries of a command not asked for. */
   readonly load: () => Command;
 }
 
@@ -30,6 +30,14 @@ const SUBCOMMANDS: readonly Subcommand[] = [
           await runController(config, context);
         },
       });
+    },
+  },
+  {
+    name: 'simulator',
+    summary: 'serve a simulated RDS: RouterOS over SSH, with knobs for its faults',
+    load: () => {
+      const { simulatorCommand }: typeof simulatorModule = require('../simulator/command');
+      return simulatorCommand();
     },
   },
   {
