@@ -1,0 +1,25 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { utils } from 'ssh2';
+import { writeWhole } from '../state/state-file';
+
+export interface HostKey {
+  readonly privateKey: string;
+  /** The line for a known_hosts file, without the host. */
+  readonly publicLine: string;
+  /** `SHA256:…`, as OpenSSH writes it. */
+  readonly fingerprint: string;
+}
+
+/** The key of this state folder, made on its first use. */
+export function ensureHostKey(folder: string): HostKey {
+  const file = path.join(folder, 'host-key');
+  if (!existsSync(file)) writeWhole(file, utils.generateKeyPairSync('ed25519').private);
+  const privateKey = readFileSync(file, 'utf8');
+  const parsed = utils.parseKey(privateKey);
+  if (parsed instanceof Error) throw new Error(`${file}: ${parsed.message}`);
+  const key = parsed.getPublicSSH();
+  const fingerprint = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+  return { privateKey, publicLine: `${parsed.type} ${key.toString('base64')}`, fingerprint };
+}
