@@ -85,7 +85,7 @@ describe('bad input over gRPC', () => {
       csi.validate({ volumeId: text, volumeCapabilities: [mountOf()] }),
       csi.getCapacity({ parameters: { volumePath: text } }),
     ]);
-    const before = (await rds.execs()).length;
+    const before = (await rds.scripts()).length;
     const errors = await Promise.all(calls.map((call) => errorOf(call)));
     expect(new Set(errors.map(({ code }) => status[code]))).toEqual(new Set(['INVALID_ARGUMENT']));
     expect((await errorOf(csi.listVolumes({ startingToken: `${MARK}"` }))).code).toBe(status.ABORTED);
@@ -96,7 +96,7 @@ describe('bad input over gRPC', () => {
     }
     // What is passed through to nodes is not for the RDS.
     await csi.publishVolume({ ...publishOf(name, 'node-a'), volumeContext: { nqn: HOSTILE[0] ?? '' } });
-    const sent = (await rds.execs()).slice(before);
+    const sent = (await rds.scripts()).slice(before);
     expect(sent.length).toBeGreaterThan(0);
     expect(sent.filter(({ script }) => script.includes(MARK))).toEqual([]);
   });

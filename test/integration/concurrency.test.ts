@@ -17,14 +17,14 @@ afterAll(async () => {
 describe('the same CreateVolume 20 times at once, through two controllers', () => {
   it('is one workflow run, one disk, 20 equal answers', async () => {
     const name = newName();
-    await driver.rds.setLatency({ change: 500 });
+    await driver.rds.setLatency({ change: 500, allocation: 500 });
     const callers = Array.from({ length: 20 }, (_none, index) => (index % 2 ? driver : second).csi);
     const replies = await Promise.all(callers.map((csi) => csi.createVolume(createOf(name))));
-    await driver.rds.setLatency({ change: 0 });
+    await driver.rds.setLatency({ change: 0, allocation: 0 });
     for (const reply of replies) expect(reply).toEqual(replies[0]);
     const { disks, files } = await driver.rds.traces(name);
     expect([disks.length, files.length]).toEqual([1, 1]);
-    expect((await driver.rds.execs()).filter(({ script }) => script.includes(name))).toHaveLength(1);
+    expect((await driver.rds.scripts()).filter(({ script }) => script.includes(name))).toHaveLength(1);
     const runs = (): Promise<number> =>
       driver.temporal.client.workflow.count(`VolumeId = "${name}"`).then(({ count }) => count);
     await waitFor(

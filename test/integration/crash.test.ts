@@ -28,17 +28,17 @@ describe('kill -9 of the controller in the middle of each operation', () => {
       caller.unpublishVolume({ volumeId: names.held, nodeId: 'node-a' }, 100_000),
       caller.deleteVolume({ volumeId: names.gone }, 100_000),
     ];
-    const before = (await rds.execs()).length;
-    await rds.setLatency({ change: 2_000 });
+    const before = (await rds.scripts()).length;
+    await rds.setLatency({ change: 2_000, allocation: 2_000 });
     const lost = Promise.allSettled(callsOf(csi));
     // At most four commands run at a time: the fifth is killed before it was sent.
     await waitFor(
-      async () => (await rds.execs()).length - before === 4,
+      async () => (await rds.scripts()).length - before === 4,
       () => 'the commands were not sent',
     );
     await driver.controller.program.kill();
     expect((await lost).map(({ status }) => status)).toEqual(Array(5).fill('rejected'));
-    await rds.setLatency({ change: 0 });
+    await rds.setLatency({ change: 0, allocation: 0 });
 
     const second = await driver.startController();
     await Promise.all(callsOf(second.csi));

@@ -16,9 +16,9 @@ afterAll(async () => {
 
 /** What a call costs: execs on the RDS, and activities in the run that it left. */
 async function costOf(volumeId: string, call: () => Promise<unknown>): Promise<{ execs: number; activities: number }> {
-  const before = (await driver.rds.execs()).length;
+  const before = (await driver.rds.scripts()).length;
   await call();
-  const execs = (await driver.rds.execs()).length - before;
+  const execs = (await driver.rds.scripts()).length - before;
   const history = await driver.temporal.client.workflow.getHandle(`volume/${volumeId}`).fetchHistory();
   const events = history.events ?? [];
   return { execs, activities: events.filter((event) => event.activityTaskScheduledEventAttributes).length };
@@ -49,12 +49,12 @@ describe('a volume', () => {
     const name = newName();
     const { csi, rds } = driver;
     await csi.createVolume(createOf(name));
-    const before = (await rds.execs()).length;
+    const before = (await rds.scripts()).length;
     await csi.getVolume({ volumeId: name });
     await csi.listVolumes({});
     await csi.getCapacity({});
     await csi.validate({ volumeId: name, volumeCapabilities: [mountOf()] });
-    expect((await rds.execs()).length - before).toBe(4);
+    expect((await rds.scripts()).length - before).toBe(4);
     await csi.deleteVolume({ volumeId: name });
   });
 
@@ -67,15 +67,15 @@ describe('a volume', () => {
     expect(disks).toEqual([
       expect.objectContaining({
         slot: name,
-        'mount-filesystem': false,
-        'nvme-tcp-export': true,
-        'nvme-tcp-server-port': 4420,
+        'mount-filesystem': 'no',
+        'nvme-tcp-export': 'yes',
+        'nvme-tcp-server-port': '4420',
         'nvme-tcp-server-nqn': `nqn.2000-02.com.mikrotik:${name}`,
         'file-path': `/storage-pool/metal-csi/${name}.img`,
         comment: 'rds-csi/1 cluster=test-cluster claim=shop/data nodes=node-a:single-node-writer:rw',
       }),
     ]);
-    expect(files).toEqual([{ name: `storage-pool/metal-csi/${name}.img`, size: Number(2n * GIB) }]);
+    expect(files).toEqual([{ name: `storage-pool/metal-csi/${name}.img`, sizeBytes: String(2n * GIB) }]);
   });
 
   it.each([
@@ -87,7 +87,7 @@ describe('a volume', () => {
     expect((await driver.csi.createVolume(createOf(name, asked))).volume?.capacityBytes).toBe(made);
     expect((await driver.csi.getVolume({ volumeId: name })).volume?.capacityBytes).toBe(made);
     const { files } = await driver.rds.traces(name);
-    expect(files.map(({ size }) => BigInt(size))).toEqual([made]);
+    expect(files.map(({ sizeBytes }) => sizeBytes)).toEqual([String(made)]);
     await driver.csi.deleteVolume({ volumeId: name });
   });
 
@@ -197,13 +197,13 @@ describe('what is there', () => {
   it('is not: each RPC says so by its code', async () => {
     const volumeId = newName();
     const { csi } = driver;
-    const codes = await Promise.all([
-      errorOf(csi.publishVolume(publishOf(volumeId, 'node-a'))),
-      errorOf(csi.expandVolume({ volumeId, capacityRange: { requiredBytes: GIB } })),
-      errorOf(csi.getVolume({ volumeId })),
-      errorOf(csi.validate({ volumeId, volumeCapabilities: [mountOf()] })),
-    ]);
-    expect(codes.map(({ code }) => status[code])).toEqual(['NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND', 'NOT_FOUND']);
+    const calls = [
+      () => csi.publishVolume(publishOf(volumeId, 'node-a')),
+      () => csi.expandVolume({ volumeId, capacityRange: { requiredBytes: GIB } }),
+      () => csi.getVolume({ volumeId }),
+      () => csi.validate({ volumeId, volumeCapabilities: [mountOf()] }),
+    ];
+    for (const call of calls) expect((await errorOf(call())).code).toBe(status.NOT_FOUND);
     await csi.deleteVolume({ volumeId });
     await csi.unpublishVolume({ volumeId, nodeId: 'node-a' });
   });

@@ -89,8 +89,8 @@ describe('while the RDS is away', () => {
       [names.grown, names.held, names.attached, names.gone].map((name) => csi.createVolume(createOf(name))),
     );
     await csi.publishVolume(publishOf(names.held, 'node-a'));
-    await rds.setLatency({ change: 3_000 });
-    const before = (await rds.execs()).length;
+    await rds.setLatency({ change: 3_000, allocation: 3_000 });
+    const before = (await rds.scripts()).length;
     const calls = [
       () => csi.createVolume(createOf(names.made), 90_000),
       () => csi.expandVolume({ volumeId: names.grown, capacityRange: { requiredBytes: 2n ** 31n } }, 90_000),
@@ -100,11 +100,11 @@ describe('while the RDS is away', () => {
     ];
     const first = calls.map((call) => call());
     await waitFor(
-      async () => (await rds.execs()).length - before >= 4,
+      async () => (await rds.scripts()).length - before >= 4,
       () => 'the commands were not sent',
     );
     await rds.stop();
-    await rds.setLatency({ change: 0 });
+    await rds.setLatency({ change: 0, allocation: 0 });
     await rds.start();
     await Promise.all(first);
     for (const call of calls) await call();

@@ -33,8 +33,8 @@ describe('the reply of a change lost', () => {
       const old = [names.grown, names.attached, names.held, names.gone];
       await Promise.all(old.map((name) => csi.createVolume(createOf(name))));
       await csi.publishVolume(publishOf(names.held, 'node-a'));
-      for (const name of Object.values(names)) await rds.fail({ script: name, when: moment, mode: 'reset' });
-      const before = (await rds.execs()).length;
+      for (const name of Object.values(names)) await rds.addFault({ pattern: name, when: moment, mode: 'reset' });
+      const before = (await rds.scripts()).length;
       await Promise.all([
         csi.createVolume(createOf(names.made), patient),
         csi.expandVolume({ volumeId: names.grown, capacityRange: { requiredBytes: 2n * GIB } }, patient),
@@ -42,7 +42,7 @@ describe('the reply of a change lost', () => {
         csi.unpublishVolume({ volumeId: names.held, nodeId: 'node-a' }, patient),
         csi.deleteVolume({ volumeId: names.gone }, patient),
       ]);
-      const changes = (await rds.execs()).slice(before).flatMap(({ commands }) => commands);
+      const changes = (await rds.scripts()).slice(before).flatMap(({ commands }) => commands);
       const effects = (menu: string, command: string) =>
         changes.filter((change) => change.menu === menu && change.command === command).length;
       // One for each attempt that took effect, and none for one that only looked.
@@ -63,12 +63,12 @@ describe('an answer that cannot be read', () => {
     '(%s) is never taken for "absent": the operation tries again',
     async (mode) => {
       const name = newName();
-      await driver.rds.fail({ script: name, when: 'after', mode });
+      await driver.rds.addFault({ pattern: name, when: 'after', mode });
       await driver.csi.createVolume(createOf(name), patient);
       expect(await countsOf(name)).toEqual([1, 1]);
-      await driver.rds.fail({ script: name, when: 'after', mode });
+      await driver.rds.addFault({ pattern: name, when: 'after', mode });
       expect((await errorOf(driver.csi.getVolume({ volumeId: name }))).code).toBe(status.UNAVAILABLE);
-      await driver.rds.fail({ script: name, when: 'after', mode });
+      await driver.rds.addFault({ pattern: name, when: 'after', mode });
       await driver.csi.publishVolume(publishOf(name, 'node-a'), patient);
       expect((await driver.csi.getVolume({ volumeId: name })).status?.publishedNodeIds).toEqual(['node-a']);
     },
@@ -78,10 +78,10 @@ describe('an answer that cannot be read', () => {
 describe('an RDS that hangs', () => {
   it('in one command: no call waits longer than its limits, and others go on', async () => {
     const [hung, other] = [newName(), newName()];
-    await driver.rds.fail({ script: hung, when: 'before', mode: 'hang' });
+    await driver.rds.addFault({ pattern: hung, when: 'before', mode: 'hang' });
     const waiting = errorOf(driver.csi.createVolume(createOf(hung), 6_000));
     await waitFor(
-      async () => (await driver.rds.execs()).some(({ script }) => script.includes(hung)),
+      async () => (await driver.rds.scripts()).some(({ script }) => script.includes(hung)),
       () => 'the command was not sent',
     );
     const begun = Date.now();
@@ -96,7 +96,7 @@ describe('an RDS that hangs', () => {
 
   it('with all its connections half-open: it is noticed, and a new connection goes on', async () => {
     const name = newName();
-    await driver.rds.freeze();
+    await driver.rds.setConnections({ mode: 'hang', existing: 'hang' });
     const begun = Date.now();
     const read = await errorOf(driver.csi.getVolume({ volumeId: name }, 40_000));
     expect(read.code).toBe(status.UNAVAILABLE);

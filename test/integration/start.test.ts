@@ -81,11 +81,11 @@ describe('the controller', () => {
   it('refuses an RDS with another host key, and tells the key that it saw', async () => {
     const controller = await driver.startController({ ready: false, config: { rdsHostKey: OTHER_KEY } });
     await serves(controller.csi);
-    const before = (await driver.rds.execs()).length;
+    const before = (await driver.rds.scripts()).length;
     const error = await errorOf(controller.csi.createVolume(createOf(newName()), 8_000));
     expect(error.code).toBe(status.ABORTED);
     expect(error.details).toContain(driver.rds.fingerprint);
-    expect((await driver.rds.execs()).length).toBe(before);
+    expect((await driver.rds.scripts()).length).toBe(before);
     await controller.program.stop();
   });
 

@@ -6,8 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceError } from '@grpc/grpc-js';
 import { stringify } from 'yaml';
 import { type CsiClient, createCsiClient } from '../../src/cli/csi-client';
+import { cleanEnvironment } from '../../src/cli/embedded';
 import { type Program, startProgram } from '../../src/cli/program';
-import { type SimulatorControl, startSimulatorProgram } from './simulator';
+import { type SimulatedRds, startSimulatedRds } from '../../src/cli/simulated-rds';
+import { unknownToTheManual } from './manual';
 import { createTestNamespace, type TestNamespace } from './temporal';
 
 const MAIN = path.resolve(__dirname, '../../dist/src/cli/main.js');
@@ -32,7 +34,7 @@ export interface ControllerOptions {
 
 /** A whole driver: a simulated RDS, a Temporal namespace of its own, and one controller process or more. */
 export interface Driver {
-  readonly rds: SimulatorControl;
+  readonly rds: RdsUnderTest;
   readonly temporal: TestNamespace;
   /** The first controller's caller. */
   readonly csi: CsiClient;
@@ -50,7 +52,7 @@ export interface DriverOptions extends ControllerOptions {
 export async function startDriver(options: DriverOptions = {}): Promise<Driver> {
   const folder = await mkdtemp(path.join(tmpdir(), 'rds-csi-test-'));
   const [rds, temporal] = await Promise.all([
-    startSimulatorProgram({ main: MAIN, folder, args: options.simulatorArgs ?? [] }),
+    startSimulatedRds({ main: MAIN, folder, args: options.simulatorArgs ?? [] }),
     createTestNamespace(),
   ]);
   const controllers: Controller[] = [];
@@ -61,7 +63,12 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
     const configFile = path.join(folder, `${name}.yaml`);
     await writeFile(configFile, stringify(fields));
     const logFile = path.join(folder, `${name}.log`);
-    const program = startProgram({ main: MAIN, args: ['controller', '--config', configFile], logFile, env: envOf() });
+    const program = startProgram({
+      main: MAIN,
+      args: ['controller', '--config', configFile],
+      logFile,
+      env: cleanEnvironment(),
+    });
     const controller = {
       csi: createCsiClient(socketPath),
       program,
@@ -75,7 +82,7 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
   };
   const controller = await startController(options);
   return {
-    rds,
+    rds: rdsUnderTest(rds),
     temporal,
     csi: controller.csi,
     controller,
@@ -87,14 +94,52 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
           await program.stop();
         }),
       );
+      const unknown = unknownToTheManual(await rds.scripts());
       await Promise.all([rds.close(), temporal.close()]);
       await rm(folder, { recursive: true, force: true });
+      // Whatever the whole suite has sent to an RDS is held against the manual here.
+      if (unknown.length > 0) throw new Error(`sent to the RDS, and not in MikroTik's manual: ${unknown.join('; ')}`);
+    },
+  };
+}
+
+/** What a disk was given, as text: `nvme-tcp-export` is `yes`. */
+type Disk = Awaited<ReturnType<SimulatedRds['state']>>['disks'][number]['values'];
+
+/** The simulated RDS, and what tests ask about it. */
+export interface RdsUnderTest extends SimulatedRds {
+  /** All that is left of a volume: disks by slot or path, and files, with their sizes in bytes. */
+  traces(volumeId: string): Promise<{ readonly disks: readonly Disk[]; readonly files: readonly File[] }>;
+  /** No faults, no latency, up, connections as usual. */
+  heal(): Promise<void>;
+}
+
+interface File {
+  readonly name: string;
+  readonly sizeBytes: string;
+}
+
+function rdsUnderTest(rds: SimulatedRds): RdsUnderTest {
+  return {
+    ...rds,
+    async traces(volumeId) {
+      const { disks, files } = await rds.state();
+      return {
+        disks: disks.map(({ values }) => values).filter((values) => JSON.stringify(values).includes(volumeId)),
+        files: files.filter(({ name }) => name.includes(volumeId)).map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+      };
+    },
+    async heal() {
+      await rds.clearFaults();
+      await rds.setLatency({ read: 0, change: 0, allocation: 0 });
+      await rds.setConnections({ mode: 'accept' });
+      if (!(await rds.state()).up) await rds.start();
     },
   };
 }
 
 interface ConfigParts {
-  readonly rds: SimulatorControl;
+  readonly rds: SimulatedRds;
   readonly temporal: TestNamespace;
   readonly socketPath: string;
 }
@@ -115,11 +160,6 @@ function configOf({ rds, temporal, socketPath }: ConfigParts): Record<string, un
     httpAddress: '',
     logLevel: 'debug',
   };
-}
-
-/** The environment without what would configure the controller beside its file. */
-function envOf(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RDS_CSI_')));
 }
 
 export async function waitUntilReady(controller: Controller): Promise<void> {
