@@ -156,11 +156,12 @@ export class SshSession implements ArrayConnection {
     }
   }
 
-  #notSent(error: unknown, signal: AbortSignal | undefined): unknown {
+  /** A fault of the connection is told as it is; else it was the wait for a turn that ended. */
+  #notSent(error: unknown, signal: AbortSignal | undefined): Fault {
     const unreachable = (why: string) => new Fault('ArrayUnreachable', `RDS ${this.address} ${why}; nothing was sent`);
     if (signal?.aborted) return unreachable('was not asked: cancelled');
     if (this.#stopping.signal.aborted) return unreachable(`was not asked: ${STOPPING}`);
-    if (error instanceof Fault || !isAbort(error)) return error;
+    if (error instanceof Fault) return error;
     const { execsAtOnce, queueLimitMs } = this.#limits;
     return unreachable(`is busy: ${execsAtOnce} scripts are running and none ended within ${queueLimitMs} ms`);
   }
@@ -185,10 +186,6 @@ function faultOf(
   } as const satisfies Record<typeof outcome.kind, readonly [FaultKind, string]>;
   const [kind, what] = faults[outcome.kind];
   return new Fault(kind, `${rds} ${what}${'reason' in outcome ? `: ${outcome.reason}` : ''}`);
-}
-
-function isAbort(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AbortError';
 }
 
 /** A signal that comes after `limitMs`, or with the first of the others; `end` lets go of all of them. */
