@@ -82,8 +82,8 @@ describe('the controller', () => {
     const controller = await driver.startController({ ready: false, config: { rdsHostKey: OTHER_KEY } });
     await serves(controller.csi);
     const before = (await driver.rds.scripts()).length;
-    const error = await errorOf(controller.csi.createVolume(createOf(newName()), 8_000));
-    expect(error.code).toBe(status.ABORTED);
+    const error = await errorOf(controller.csi.getVolume({ volumeId: newName() }));
+    expect(error.code).toBe(status.UNAVAILABLE);
     expect(error.details).toContain(driver.rds.fingerprint);
     expect((await driver.rds.scripts()).length).toBe(before);
     await controller.program.stop();

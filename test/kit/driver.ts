@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceError } from '@grpc/grpc-js';
+import { jest } from '@jest/globals';
 import { stringify } from 'yaml';
 import { type CsiClient, createCsiClient } from '../../src/cli/csi-client';
 import { cleanEnvironment } from '../../src/cli/embedded';
@@ -14,6 +15,9 @@ import { createTestNamespace, type TestNamespace } from './temporal';
 
 const MAIN = path.resolve(__dirname, '../../dist/src/cli/main.js');
 const READY_LIMIT_MS = 30_000;
+
+// Outages, killed processes and lost replies take as long as the driver's own limits say: no test here is quick or timed by jest.
+jest.setTimeout(180_000);
 
 /** A controller process as a user starts it, and a caller of it. */
 export interface Controller {

@@ -5,7 +5,7 @@ import { createActivityInterceptor } from '../../src/activities/interceptor';
 import type { NodesPort } from '../../src/adapters/nodes/port';
 import type { DisksPort } from '../../src/adapters/routeros/port';
 import { HEARTBEAT_INTERVAL_MS } from '../../src/contract/limits';
-import { CONTROLLER_TASK_QUEUE } from '../../src/contract/task-queues';
+import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../../src/contract/task-queues';
 import type { Logger } from '../../src/domain/log';
 import { connectTestWorker, type TestNamespace, testWorkflowBundle } from './temporal';
 
@@ -30,6 +30,25 @@ export async function startTestWorker({ test, disks, nodes, waitingFor = () => u
     interceptors: { activity: [createActivityInterceptor({ logger: silent, waitingFor })] },
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     defaultHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
+  });
+  const ended = worker.run();
+  return {
+    async stop(): Promise<void> {
+      worker.shutdown();
+      await ended;
+      await connection.close();
+    },
+  };
+}
+
+/** A worker that polls a node's task queue, as a node process does: the controller knows the node by it. */
+export async function startTestNode(test: TestNamespace, nodeId: string) {
+  const connection = await connectTestWorker(test.address);
+  const worker = await Worker.create({
+    connection,
+    namespace: test.namespace,
+    taskQueue: nodeTaskQueueOf(nodeId),
+    activities: { idle: () => Promise.resolve() },
   });
   const ended = worker.run();
   return {

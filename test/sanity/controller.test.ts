@@ -5,16 +5,20 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Driver, startDriver } from '../kit/driver';
 import { CONTROLLER_PART, runCsiSanity } from '../kit/sanity';
 import { startNodeStandIn } from '../kit/sanity-node';
+import { startTestNode } from '../kit/worker';
 
 let driver: Driver;
 let folder: string;
+let node: Awaited<ReturnType<typeof startTestNode>>;
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'rds-csi-node-'));
-  driver = await startDriver();
+  driver = await startDriver({ config: { nodeCheck: 'task-queue' } });
+  node = await startTestNode(driver.temporal, 'node-a');
 });
 
 afterAll(async () => {
+  await node.stop();
   await driver.stop();
   await rm(folder, { recursive: true, force: true });
 });
@@ -22,10 +26,10 @@ afterAll(async () => {
 it.each(['mount', 'block'] as const)(
   'csi-sanity: the controller’s part, %s volumes',
   async (accessType) => {
-    const node = await startNodeStandIn({ socketPath: path.join(folder, `${accessType}.sock`), nodeId: 'node-a' });
+    const standIn = await startNodeStandIn({ socketPath: path.join(folder, `${accessType}.sock`), nodeId: 'node-a' });
     try {
       const result = await runCsiSanity({
-        endpoint: node.endpoint,
+        endpoint: standIn.endpoint,
         controllerEndpoint: `unix:${driver.controller.socketPath}`,
         focus: CONTROLLER_PART,
         accessType,
@@ -34,7 +38,7 @@ it.each(['mount', 'block'] as const)(
       expect(result.passed).toBeGreaterThan(30);
       expect((await driver.csi.listVolumes({})).entries).toEqual([]);
     } finally {
-      await node.stop();
+      standIn.stop();
     }
   },
   600_000,
