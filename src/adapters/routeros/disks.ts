@@ -72,7 +72,7 @@ export function createDisks(options: DisksOptions): DisksPort {
       const script = createScript({ spec, roots });
       const parse = (output: ScriptOutput) => parseCreatedAnswer(output, { volumeId, roots, sizeBytes, volumePath });
       const seen = await run({ operation: 'create', effect: 'change', volumeId, script, parse });
-      return requireEnabled(seen);
+      return requireServing(seen);
     },
 
     async find(volumeId) {
@@ -88,8 +88,9 @@ export function createDisks(options: DisksOptions): DisksPort {
 
     async resize(volumeId, sizeBytes) {
       const script = resizeScript({ volumeId, roots, sizeBytes });
-      const parse = (output: ScriptOutput) => parseGrownAnswer(output, { volumeId, roots, sizeBytes })?.volume;
-      return run({ operation: 'resize', effect: 'change', volumeId, script, parse });
+      const parse = (output: ScriptOutput) => parseGrownAnswer(output, { volumeId, roots, sizeBytes });
+      const seen = await run({ operation: 'resize', effect: 'change', volumeId, script, parse });
+      return seen && requireDevice(seen);
     },
 
     async remove(volumeId, clusterId) {
@@ -101,7 +102,7 @@ export function createDisks(options: DisksOptions): DisksPort {
     async attach(volumeId, clusterId, attachment) {
       const script = attachScript({ volumeId, roots, clusterId, attachment });
       const seen = await change('attach', volumeId, script);
-      return seen && requireEnabled(seen);
+      return seen && requireServing(seen);
     },
 
     async detach(volumeId, clusterId, nodeId) {
@@ -141,8 +142,16 @@ async function runOperation<T>(options: DisksOptions, operation: Operation<T>): 
   }
 }
 
+/** A size that is not shown is never compared with one that was asked for: that would be an answer for good. */
+function requireDevice({ volume, hasDevice }: SeenVolume): Volume {
+  if (hasDevice) return volume;
+  const why = `its disk has no block device: is its backing file ${volume.filePath} missing?`;
+  throw new Fault('ArrayUnsettled', `${volume.volumeId}: ${why}`);
+}
+
 /** A disk that an operator has disabled on purpose is not turned on behind their back. */
-function requireEnabled({ volume, disabled }: SeenVolume): Volume {
-  if (!disabled) return volume;
+function requireServing(seen: SeenVolume): Volume {
+  const volume = requireDevice(seen);
+  if (!seen.disabled) return volume;
   throw new Fault('ArrayUnsettled', `${volume.volumeId}: its disk is disabled on the RDS, so no node can reach it`);
 }

@@ -2,6 +2,9 @@ import type { Socket } from 'node:net';
 import type { Client, ClientChannel } from 'ssh2';
 import type { ScriptOutput } from '../../domain/routeros/json-line';
 
+/** ssh2's words both for an exec that the server refuses, and for a channel that it closes instead of an answer. */
+const UNABLE_TO_EXEC = 'Unable to exec';
+
 export interface RunLimits {
   /** From sending to the end, in milliseconds. */
   readonly limitMs: number;
@@ -19,7 +22,7 @@ export type RunOutcome =
   | { readonly kind: 'too-long' }
   /** The server did not take the script. */
   | { readonly kind: 'not-sent'; readonly reason: string }
-  /** Sent, and the connection ended before the script did. */
+  /** Perhaps sent, and the connection or its channel ended before the end of the script was seen. */
   | { readonly kind: 'lost'; readonly reason: string }
   /** Sent, and not over within its limit. */
   | { readonly kind: 'timed-out' }
@@ -62,8 +65,7 @@ export function runScript(
     socket.once('close', lose);
     try {
       client.exec(script, (error, opened) => {
-        // An error of a connection that is gone says nothing about what RouterOS has got.
-        if (error) return socket.destroyed ? lose() : finish({ kind: 'not-sent', reason: error.message });
+        if (error) return finish(whyNotTaken(error, socket.destroyed ? lost() : undefined));
         // The server took the script after all, when nobody waited for it any longer.
         if (over) return opened.close();
         channel = opened;
@@ -73,6 +75,16 @@ export function runScript(
       finish({ kind: 'not-sent', reason: error instanceof Error ? error.message : String(error) });
     }
   });
+}
+
+/**
+ * A channel that the server would not open has carried nothing. One that it opened and closed again without a word may have
+ * carried the script, as may a connection that is gone: what RouterOS has made of it nobody knows.
+ */
+function whyNotTaken(error: Error, lost: string | undefined): RunOutcome {
+  if (lost !== undefined) return { kind: 'lost', reason: lost };
+  if (error.message === UNABLE_TO_EXEC) return { kind: 'lost', reason: 'its channel was closed without an answer' };
+  return { kind: 'not-sent', reason: error.message };
 }
 
 /** Keeps on reading past the limit, and throws it away: the end of the script is worth knowing all the same. */

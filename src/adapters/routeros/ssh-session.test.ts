@@ -10,15 +10,11 @@ import { createSshSession, type ExecOptions, type SshSession, type SshSessionOpt
 
 const HOST = '127.0.0.1';
 const PASSWORD = 'a secret: correct horse';
-const HOST_KEY = utils.generateKeyPairSync('ed25519');
-const OTHER_HOST_KEY = utils.generateKeyPairSync('ed25519');
-const USER_KEY = utils.generateKeyPairSync('ed25519');
 const PASSPHRASE = 'battery staple';
-const LOCKED_USER_KEY = utils.generateKeyPairSync('ed25519', {
-  passphrase: PASSPHRASE,
-  cipher: 'aes256-ctr',
-  rounds: 4,
-});
+const HOST_KEY = makeKeyPair();
+const OTHER_HOST_KEY = makeKeyPair();
+const USER_KEY = makeKeyPair();
+const LOCKED_USER_KEY = makeKeyPair({ passphrase: PASSPHRASE, cipher: 'aes256-ctr', rounds: 4 });
 const READ: ExecOptions = { effect: 'read' };
 const CHANGE: ExecOptions = { effect: 'change' };
 
@@ -43,7 +39,7 @@ class TestServer {
   readonly logins: string[] = [];
   connections = 0;
   behave: Behaviour = ECHO;
-  refuseExec = false;
+  refuse: 'nothing' | 'channel' | 'exec' = 'nothing';
   port = 0;
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
@@ -71,6 +67,7 @@ class TestServer {
     this.#clients.add(client);
     const socket = (client as unknown as { readonly _sock: Socket })._sock;
     this.#sockets.add(socket);
+    socket.setNoDelay(true);
     client.on('error', () => undefined);
     client.on('close', () => this.#clients.delete(client));
     client.on('authentication', (context) => {
@@ -83,9 +80,10 @@ class TestServer {
       if (passwordFits || keyFits) context.accept();
       else context.reject(['publickey', 'password']);
     });
-    client.on('session', (accept) => {
-      accept().on('exec', (acceptExec, rejectExec, { command }) => {
-        if (this.refuseExec) return rejectExec();
+    client.on('session', (accept, reject) => {
+      if (this.refuse === 'channel') return reject();
+      return accept().on('exec', (acceptExec, rejectExec, { command }) => {
+        if (this.refuse === 'exec') return rejectExec();
         const channel = acceptExec();
         let closed = false;
         channel.on('close', () => {
@@ -353,15 +351,27 @@ describe('an answer', () => {
     await expect(session.exec('x', READ)).resolves.toMatchObject({ stdout: 'x'.repeat(2_000) });
   });
 
-  it('that is a refusal of the exec itself means that nothing ran', async () => {
+  it('that is a closed channel may hide that the script was run', async () => {
     const server = await startServer();
-    server.refuseExec = true;
+    server.refuse = 'exec';
+    const { session } = sessionTo(server.port, { limits: { execLimitMs: 200 } });
+    session.start();
+    await connected(session);
+    const { value: fault, ms } = await timed(faultOf(session.exec('x', CHANGE)));
+    expect(fault).toMatchObject({ kind: 'ArrayNoAnswer', message: expect.stringContaining('its channel was closed') });
+    expect(ms).toBeGreaterThanOrEqual(199);
+  });
+
+  it('that is no channel at all means that nothing was sent', async () => {
+    const server = await startServer();
+    server.refuse = 'channel';
     const { session } = sessionTo(server.port);
-    const { value: fault } = await timed(faultOf(session.exec('x', CHANGE)));
+    const { value: fault, ms } = await timed(faultOf(session.exec('x', CHANGE)));
     expect(fault).toMatchObject({
       kind: 'ArrayUnreachable',
       message: expect.stringContaining('did not take the script'),
     });
+    expect(ms).toBeLessThan(2_000);
   });
 });
 
@@ -555,6 +565,14 @@ describe('stopping', () => {
     expect(server.received).toHaveLength(1);
   });
 });
+
+/** ssh2 makes one pair of some hundreds that it cannot read itself. */
+function makeKeyPair(lock?: { passphrase: string; cipher: string; rounds: number }) {
+  for (;;) {
+    const pair = lock ? utils.generateKeyPairSync('ed25519', lock) : utils.generateKeyPairSync('ed25519');
+    if (!(utils.parseKey(pair.private, lock?.passphrase) instanceof Error)) return pair;
+  }
+}
 
 /** A line to the server that can go dead without a word: packets are swallowed, nothing is closed. */
 async function startLine(target: number): Promise<{ readonly port: number; freeze(): void }> {

@@ -67,7 +67,7 @@ export function createSshSession(options: SshSessionOptions): SshSession {
   const hostKeyCheck = createHostKeyCheck(options.hostKey, { host, port });
   const keeper = new ConnectionKeeper({
     ...limits,
-    address: `${host}:${port}`,
+    address: `${host.includes(':') ? `[${host}]` : host}:${port}`,
     open: () => openConnection({ ...limits, host, port, credentials, hostKey: hostKeyCheck() }),
     logger,
     onEvent: options.onEvent ?? (() => undefined),

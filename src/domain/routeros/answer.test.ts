@@ -53,6 +53,7 @@ describe('parseVolumeAnswer', () => {
   it('reads a volume', () => {
     expect(parseVolumeAnswer(output(there()), context)).toEqual({
       disabled: false,
+      hasDevice: true,
       volume: {
         volumeId,
         sizeBytes: 1_099_511_627_776n,
@@ -103,6 +104,14 @@ describe('parseVolumeAnswer', () => {
     expect(parseVolumeAnswer(output(there(row)), context)?.volume).toMatchObject(expected);
   });
 
+  it.each([undefined, null, ''])('reads a disk without a device: its size is %j', (size) => {
+    const answer = { ...there({ size }), ...NO_FILES };
+    expect(parseVolumeAnswer(output(answer), context)).toMatchObject({
+      hasDevice: false,
+      volume: { sizeBytes: 0n, fileExists: false },
+    });
+  });
+
   it.each([
     ['its file listed', WITH_FILE, true],
     ['its file missing', NO_FILES, false],
@@ -136,7 +145,8 @@ describe('parseVolumeAnswer', () => {
     ['ours, but not there', JSON.stringify({ ...GONE, oursCount: 1 })],
     ['there and ours by its row, but not by its count', JSON.stringify({ ...there(), oursCount: 0 })],
     ['another slot', JSON.stringify(there({ slot: 'pvc-6b2e7a4e-0000-4000-8000-00000000000b' }))],
-    ['no size', JSON.stringify(there({ size: undefined }))],
+    ['no size, and its file there', JSON.stringify({ ...there({ size: undefined }), ...WITH_FILE })],
+    ['a size that is no number', JSON.stringify(there({ size: true }))],
     ['a rounded size', JSON.stringify(there({ size: '50.0GiB' }))],
     ['a grouped size', JSON.stringify(there({ size: '53 687 091 200' }))],
     ['a negative size', JSON.stringify(there({ size: -1 }))],
@@ -309,12 +319,16 @@ describe('parseListAnswer', () => {
     expect(listed(ROW, ...foreign, otherRow).map(({ volumeId }) => volumeId)).toEqual([volumeId, other]);
   });
 
+  it('lists a volume whose disk has no device, and all others', () => {
+    expect(listed({ ...ROW, size: undefined }, otherRow)).toMatchObject([{ sizeBytes: 0n }, { volumeId: other }]);
+  });
+
   it('is empty where RouterOS has counted none', () => {
     expect(parseListAnswer(output({ disks: null, disksCount: 0 }), roots)).toEqual([]);
   });
 
   it.each([
-    ['a row of ours without a size', [ROW, { ...otherRow, size: undefined }]],
+    ['a size that is rounded', [ROW, { ...otherRow, size: '1.0TiB' }]],
     ['a damaged record', [ROW, { ...otherRow, comment: 'RDS-CSI/1' }]],
     ['a path that is no text', [ROW, { ...otherRow, 'file-path': 5 }]],
     ['a slot twice', [ROW, ROW]],

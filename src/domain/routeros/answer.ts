@@ -19,6 +19,8 @@ export interface SeenVolume {
   readonly volume: Volume;
   /** A disk that an operator has disabled is not exported, whatever its export says. */
   readonly disabled: boolean;
+  /** Whether RouterOS shows a block device, with a size: it shows none where the backing file is missing. `sizeBytes` is 0 then. */
+  readonly hasDevice: boolean;
 }
 
 /** Any disk in a volume's slot: what is needed to tell whose it is. */
@@ -147,6 +149,8 @@ function parseSeenVolume(answer: Answer, { volumeId, roots }: AnswerContext): Se
   const seen = parseVolume(row, volumeId);
   if (!answer.has('files')) return seen;
   const fileExists = answer.rows('files').some((file) => withLeadingSlash(file.text('name')) === seen.volume.filePath);
+  if (fileExists && !seen.hasDevice)
+    throw unreadable(`${volumeId}: its backing file is there, and its disk has no size`);
   return { ...seen, volume: { ...seen.volume, fileExists } };
 }
 
@@ -159,9 +163,10 @@ function parseVolume(row: Row, volumeId: VolumeId): SeenVolume {
   const disabled = row.flag('disabled');
   const nvmePort = row.bytes('nvme-tcp-server-port');
   if (nvmePort < 1n || nvmePort > 65_535n) throw unreadable(`${volumeId}: ${nvmePort} is no TCP port`);
+  const sizeBytes = row.optionalBytes('size');
   const volume = {
     volumeId,
-    sizeBytes: row.bytes('size'),
+    sizeBytes: sizeBytes ?? parseBytes(0n, 'size'),
     filePath: withLeadingSlash(row.text('file-path')),
     nqn: row.text('nvme-tcp-server-nqn'),
     nvmePort: Number(nvmePort),
@@ -170,7 +175,7 @@ function parseVolume(row: Row, volumeId: VolumeId): SeenVolume {
     comment,
     record: parseRecordOf(volumeId, comment),
   };
-  return { volume, disabled };
+  return { volume, disabled, hasDevice: sizeBytes !== undefined };
 }
 
 function parseRecordOf(volumeId: VolumeId, comment: string): Volume['record'] {

@@ -19,6 +19,8 @@ export interface Row {
   text(property: string): string;
   /** A whole number, not negative, byte-exact; it must be there. Throws ArrayUnreadable. */
   bytes(property: string): Bytes;
+  /** As `bytes`; undefined where the property is not set. */
+  optionalBytes(property: string): Bytes | undefined;
   /** `false` where the property is not set. Throws ArrayUnreadable if it is neither yes nor no. */
   flag(property: string): boolean;
 }
@@ -97,21 +99,23 @@ function answerOf(fields: Fields): Answer {
 
 function rowOf(fields: Fields): Row {
   const value = (property: string): unknown => (Object.hasOwn(fields, property) ? fields[property] : undefined);
+  const bytes = (property: string): Bytes => {
+    const number = value(property);
+    if (typeof number !== 'bigint' && typeof number !== 'string') throw unreadable(`${property} is no whole number`);
+    try {
+      return parseBytes(number, property);
+    } catch (error) {
+      if (error instanceof Fault) throw unreadable(error.message);
+      throw error;
+    }
+  };
   return {
+    bytes,
+    optionalBytes: (property) => ((value(property) ?? '') === '' ? undefined : bytes(property)),
     text(property) {
       const text = value(property) ?? '';
       if (typeof text !== 'string') throw unreadable(`${property} is ${typeof text}, not text`);
       return text;
-    },
-    bytes(property) {
-      const number = value(property);
-      if (typeof number !== 'bigint' && typeof number !== 'string') throw unreadable(`${property} is no whole number`);
-      try {
-        return parseBytes(number, property);
-      } catch (error) {
-        if (error instanceof Fault) throw unreadable(error.message);
-        throw error;
-      }
     },
     flag(property) {
       const flag = value(property) ?? false;
