@@ -23,6 +23,8 @@ const withTemporal = {
 const reportsFolder = process.env.RDS_CSI_REPORTS;
 
 module.exports = {
+  // Integration tests wait for time limits most of the time: more of them than cores do no harm.
+  maxWorkers: 4,
   ...(reportsFolder && { reporters: ['default', ['<rootDir>/scripts/jest-report.cjs', { folder: reportsFolder }]] }),
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{src,temporal,test/kit}/**/*.test.ts'] },
