@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, errorOf, startDriver, waitFor, waitUntilReady } from '../kit/driver';
 import { createOf, newName } from '../kit/requests';
 import { startOwnTemporal } from '../kit/temporal';
+import { makeCertificates, startTlsProxy } from '../kit/tls';
 
 const MAIN = path.resolve(__dirname, '../../dist/src/cli/main.js');
 const OTHER_KEY = 'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU';
@@ -76,6 +77,23 @@ describe('the controller', () => {
     } finally {
       await temporal.stop();
     }
+  });
+
+  it('reaches a Temporal server that wants TLS and a client certificate', async () => {
+    const certificates = makeCertificates();
+    const proxy = await startTlsProxy(certificates, driver.temporal.address);
+    const config = {
+      temporalAddress: proxy.address,
+      temporalTlsCaFile: certificates.ca,
+      temporalTlsCertFile: certificates.client.cert,
+      temporalTlsKeyFile: certificates.client.key,
+      temporalTlsServerName: 'temporal.test',
+    };
+    const controller = await driver.startController({ config });
+    const name = newName();
+    expect((await controller.csi.createVolume(createOf(name))).volume?.volumeId).toBe(name);
+    await controller.program.stop();
+    proxy.close();
   });
 
   it('refuses an RDS with another host key, and tells the key that it saw', async () => {
