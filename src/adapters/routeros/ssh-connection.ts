@@ -169,7 +169,7 @@ function reasonOf(error: Error & { level?: string; code?: unknown }, username: s
   }
   if (error.code === 'ECONNREFUSED') return 'connection refused';
   if (error.message === 'Keepalive timeout') return 'no answer to keepalives';
-  // An address that resolves to several is tried at each: the errors are inside, and the message empty.
-  const errors = error instanceof AggregateError ? error.errors.map(String).join('; ') : error.message;
+  // A name with several addresses is tried at each: the errors are inside, and the message is empty.
+  const errors = 'errors' in error && Array.isArray(error.errors) ? error.errors.map(String).join('; ') : error.message;
   return errors === '' ? error.name : errors;
 }
