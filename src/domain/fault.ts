@@ -54,6 +54,28 @@ export const FAULTS = {
   ArrayUnsettled: passing('UNAVAILABLE'),
   /** RouterOS took the command and the state read back contradicts it. */
   ArrayContractBroken: final('INTERNAL'),
+  /** A program that the node needs is not installed; the message names it. */
+  NodeToolMissing: final('FAILED_PRECONDITION'),
+  /** A program or system call of the node failed, in its own words. */
+  NodeToolFailed: final('INTERNAL'),
+  /** Something on the node did not answer in time: a dead mount, a device that hangs. */
+  NodeTimeout: passing('UNAVAILABLE'),
+  /** The node cannot connect to the volume's export now. */
+  ConnectFailed: passing('UNAVAILABLE'),
+  /** The device has something on it, or something that cannot be told, and is not formatted; the message says what was found. */
+  DeviceNotBlank: final('FAILED_PRECONDITION'),
+  /** The device is not the one that was asked for, by its NQN, size or numbers. */
+  DeviceMismatch: final('INTERNAL'),
+  /** Somebody still uses the mount or the device; the message says who, where that can be known. */
+  MountBusy: passing('UNAVAILABLE'),
+  /** Staged at this path already, in another way. */
+  StagedDifferently: final('ALREADY_EXISTS'),
+  /** Published at this path already, in another way. */
+  PublishedDifferently: final('ALREADY_EXISTS'),
+  /** Not staged on this node, so it cannot be published or grown here. */
+  NotStaged: final('FAILED_PRECONDITION'),
+  /** There is something at the path that is not this driver's: left untouched. */
+  PathNotOurs: final('FAILED_PRECONDITION'),
   /** The operation's workflow is still running. */
   OperationPending: final('ABORTED'),
   /** Another operation of the same volume is running. */

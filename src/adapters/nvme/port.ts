@@ -1,0 +1,55 @@
+import type { NodeId, SubsystemNqn } from '../../domain/nqn';
+import type { Bytes } from '../../domain/size';
+
+/** Where a volume is exported, and how a node keeps its connection. */
+export interface ConnectTarget {
+  readonly nqn: SubsystemNqn;
+  /** IP address or host name of the data network. */
+  readonly address: string;
+  readonly port: number;
+  /** Path of the backing file on the RDS, with its leading slash: for connectors that do not go over the network. */
+  readonly filePath: string;
+  /** Seconds; -1: never give a lost connection up. */
+  readonly ctrlLossTmo: number;
+  /** Seconds between tries to reconnect. */
+  readonly reconnectDelay: number;
+  /** Seconds; undefined: the kernel's own. */
+  readonly keepAliveTmo: number | undefined;
+}
+
+/** A volume's block device on this node, as the kernel shows it now. Its path changes from one connection to the next: never keep it. */
+export interface Device {
+  readonly nqn: SubsystemNqn;
+  /** `/dev/nvme0n1`. */
+  readonly path: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly sizeBytes: Bytes;
+  /** The state of its connection in the kernel's words: `live`, `connecting`, …; `live` where there is none to lose. */
+  readonly state: string;
+}
+
+/** Connects volumes to this node, one device for each NQN. All look by NQN in the kernel's own tables, every time. */
+export interface ConnectorPort {
+  /**
+   * Connects unless it is connected, and returns the device once the kernel has it, with a size. Only what this call connected
+   * is taken away again if it fails. Throws ConnectFailed, NodeTimeout, NodeToolMissing, NodeToolFailed.
+   */
+  connect(target: ConnectTarget): Promise<{ readonly device: Device; readonly connectedNow: boolean }>;
+
+  /** The device, or undefined if the kernel has no connection of that NQN. One that has lost its device: DeviceMismatch. */
+  find(nqn: SubsystemNqn): Promise<Device | undefined>;
+
+  /** Looks anew at how large the device is, and returns it. Undefined: not connected. */
+  rescan(nqn: SubsystemNqn): Promise<Device | undefined>;
+
+  /** Disconnects, and returns when the kernel has no connection of that NQN left. Not connected: done. Throws NodeTimeout, MountBusy. */
+  disconnect(nqn: SubsystemNqn): Promise<void>;
+}
+
+/** Who this node is to the RDS: the same for ever, whatever container asks. */
+export interface HostIdentity {
+  readonly nodeId: NodeId;
+  readonly hostNqn: string;
+  readonly hostId: string;
+}
