@@ -54,7 +54,11 @@ export async function startSimulatedRds({ folder, main, args = [] }: SimulatedRd
   const program = startProgram({
     ...(main && { main }),
     args: [
-      ...['simulator', '--state-dir', stateDir, '--http-port', '0', '--user', USER, '--password-file', passwordFile],
+      'simulator',
+      `--state-dir=${stateDir}`,
+      '--http-port=0',
+      `--user=${USER}`,
+      `--password-file=${passwordFile}`,
       ...args,
     ],
     logFile: path.join(folder, 'simulator.log'),
@@ -69,7 +73,10 @@ export async function startSimulatedRds({ folder, main, args = [] }: SimulatedRd
   };
   const { sshPort, fingerprint } = ready;
   return {
-    ...{ sshPort, fingerprint, user: USER, passwordFile },
+    sshPort,
+    fingerprint,
+    user: USER,
+    passwordFile,
     stop: () => request('POST', '/stop', {}),
     start: () => request('POST', '/start', {}),
     setLatency: (latency) => request('POST', '/latency', latency),
