@@ -1,10 +1,13 @@
 import type {
   CreateVolumeInput,
   DeleteVolumeInput,
+  ExpandNodeVolumeInput,
   ExpandVolumeInput,
   PublishVolumeInput,
   SizeResult,
+  StageVolumeInput,
   UnpublishVolumeInput,
+  UnstageVolumeInput,
 } from './operations';
 
 /**
@@ -28,6 +31,31 @@ export interface ArrayActivities {
 export interface ClusterActivities {
   /** Throws NodeNotFound unless the node exists. */
   requireNode(input: { readonly nodeId: string }): Promise<void>;
+}
+
+/** A stage, and the run that does it: only what that very run made is ever undone. */
+export interface StageStep extends StageVolumeInput {
+  /** The run ID of the stage's workflow. */
+  readonly runId: string;
+}
+
+/**
+ * What is done on a node, on its own task queue. Each states a wish and returns only when the kernel shows that it holds; each is
+ * idempotent and goes on from wherever an earlier try stopped.
+ */
+export interface NodeActivities {
+  /** The volume is connected and has a device. Throws StagedDifferently, ConnectFailed. */
+  connectVolume(step: StageStep): Promise<void>;
+  /** The device bears the file system that was asked for: made if the device is proven blank. Throws DeviceNotBlank, DeviceBlank. */
+  prepareFileSystem(step: StageStep): Promise<void>;
+  /** The file system is mounted at the staging path. Throws StagedDifferently, PathNotOurs. */
+  mountStaging(step: StageStep): Promise<void>;
+  /** What this run has mounted and connected is neither any more. */
+  undoStage(step: StageStep): Promise<void>;
+  /** Nothing is mounted at the staging path, and the volume is not connected. Throws MountBusy while it is still published. */
+  unstageVolume(input: UnstageVolumeInput): Promise<void>;
+  /** Device and file system have the volume's size. Throws NotStaged, NodeTimeout while the node does not see the size. */
+  growFileSystem(input: ExpandNodeVolumeInput): Promise<SizeResult>;
 }
 
 export type ControllerActivities = ArrayActivities & ClusterActivities;

@@ -58,6 +58,53 @@ export interface UnpublishVolumeInput {
   readonly nodeId?: string;
 }
 
+/** Where a volume is exported, for the node that connects it. */
+export interface ConnectTargetDto {
+  readonly nqn: string;
+  readonly address: string;
+  readonly port: number;
+  /** Path of the backing file on the RDS. */
+  readonly filePath: string;
+  /** Seconds; -1: never give a lost connection up. */
+  readonly ctrlLossTmo: number;
+  readonly reconnectDelay: number;
+  readonly keepAliveTmo?: number;
+}
+
+/** How a volume is staged: with its file system, or as a bare device. */
+export type StageModeDto =
+  | {
+      readonly kind: 'mount';
+      readonly fileSystem: string;
+      readonly mountFlags: readonly string[];
+      readonly mkfsOptions: readonly string[];
+      readonly readOnly: boolean;
+    }
+  | { readonly kind: 'block' };
+
+export interface StageVolumeInput {
+  readonly volumeId: string;
+  readonly nodeId: string;
+  readonly stagingTargetPath: string;
+  readonly target: ConnectTargetDto;
+  readonly mode: StageModeDto;
+}
+
+export interface UnstageVolumeInput {
+  readonly volumeId: string;
+  readonly nodeId: string;
+  readonly stagingTargetPath: string;
+}
+
+export interface ExpandNodeVolumeInput {
+  readonly volumeId: string;
+  readonly nodeId: string;
+  /** Where the volume is published or staged. */
+  readonly volumePath: string;
+  /** What the node must see at least, decimal, bytes; absent: whatever the device has. */
+  readonly sizeBytes?: string;
+}
+
 /** Every operation by the name of its workflow. */
 export interface Operations {
   readonly createVolume: { readonly input: CreateVolumeInput; readonly result: SizeResult };
@@ -65,6 +112,9 @@ export interface Operations {
   readonly expandVolume: { readonly input: ExpandVolumeInput; readonly result: SizeResult };
   readonly publishVolume: { readonly input: PublishVolumeInput; readonly result: void };
   readonly unpublishVolume: { readonly input: UnpublishVolumeInput; readonly result: void };
+  readonly stageVolume: { readonly input: StageVolumeInput; readonly result: void };
+  readonly unstageVolume: { readonly input: UnstageVolumeInput; readonly result: void };
+  readonly expandNodeVolume: { readonly input: ExpandNodeVolumeInput; readonly result: SizeResult };
 }
 
 export type OperationName = keyof Operations;
@@ -81,6 +131,9 @@ export const NEGATES: { readonly [Name in OperationName]: readonly OperationName
   expandVolume: [],
   publishVolume: [],
   unpublishVolume: ['publishVolume'],
+  stageVolume: [],
+  unstageVolume: ['stageVolume', 'expandNodeVolume'],
+  expandNodeVolume: [],
 };
 
 /** What a run keeps in its memo, so that another caller can tell whether it is the same operation. */

@@ -1,3 +1,4 @@
+import type { NodeId } from '../domain/nqn';
 import type { VolumeId } from '../domain/volume-id';
 
 /**
@@ -6,4 +7,9 @@ import type { VolumeId } from '../domain/volume-id';
  */
 export function volumeWorkflowIdOf(volumeId: VolumeId): string {
   return `volume/${volumeId}`;
+}
+
+/** The ID of the one run that a volume may have at a time on one node. */
+export function nodeWorkflowIdOf(volumeId: VolumeId, nodeId: NodeId): string {
+  return `volume/${volumeId}/node/${nodeId}`;
 }

@@ -59,6 +59,7 @@ describe('parseCreate', () => {
     expect(operation).toEqual({
       name: 'createVolume',
       volumeId,
+      workflowId: `volume/${volumeId}`,
       nodeId: undefined,
       input: {
         volumeId,

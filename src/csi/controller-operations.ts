@@ -1,10 +1,11 @@
+import { volumeWorkflowIdOf } from '../contract/workflow-ids';
 import { type FileSystem, isReaderMode, parseCapabilities, parseCapability } from '../domain/capability';
 import { Fault } from '../domain/fault';
-import { parseNodeId, subsystemNqnOf } from '../domain/nqn';
+import { type NodeId, parseNodeId, subsystemNqnOf } from '../domain/nqn';
 import { type ParameterDefaults, parseParameters } from '../domain/parameters';
 import type { ClusterId } from '../domain/record';
 import { formatBytes, parseCapacity } from '../domain/size';
-import { parseVolumeId } from '../domain/volume-id';
+import { parseVolumeId, type VolumeId } from '../domain/volume-id';
 import { volumeIdOf } from '../domain/volume-id-of';
 import type {
   ControllerExpandVolumeRequest,
@@ -52,7 +53,7 @@ export function parseCreate(request: CreateVolumeRequest, options: ControllerOpt
   };
   const summary = `create ${formatBytes(sizeBytes)}${claim ? ` for ${claim.namespace}/${claim.name}` : ''}`;
   return {
-    operation: { name: 'createVolume', volumeId, nodeId: undefined, input, summary },
+    operation: { name: 'createVolume', ...aboutVolume(volumeId), input, summary },
     volumeContext: volumeContextOf({ nqn, rdsAddress: options.rdsAddress, parameters }),
   };
 }
@@ -64,7 +65,7 @@ export function parseDelete(
 ): Operation<'deleteVolume'> | undefined {
   const volumeId = findRequestedVolume(request.volumeId);
   if (volumeId === undefined) return undefined;
-  return { name: 'deleteVolume', volumeId, nodeId: undefined, input: { volumeId, clusterId }, summary: 'delete' };
+  return { name: 'deleteVolume', ...aboutVolume(volumeId), input: { volumeId, clusterId }, summary: 'delete' };
 }
 
 /** Throws InvalidArgument, VolumeNotFound. */
@@ -80,7 +81,7 @@ export function parsePublish(
   const readOnly = request.readonly || isReaderMode(accessMode);
   const summary = `attach to ${nodeId}, ${accessMode}${readOnly ? ', read-only' : ''}`;
   const input = { volumeId, clusterId, attachment: { nodeId, accessMode, readOnly } };
-  return { name: 'publishVolume', volumeId, nodeId, input, summary };
+  return { name: 'publishVolume', ...aboutVolume(volumeId, nodeId), input, summary };
 }
 
 /** Undefined: an ID that this driver never gave out, so it is attached nowhere. Throws InvalidArgument. */
@@ -93,7 +94,12 @@ export function parseUnpublish(
   const volumeId = findRequestedVolume(request.volumeId);
   if (volumeId === undefined) return undefined;
   const input = { volumeId, clusterId, ...(nodeId === undefined ? {} : { nodeId }) };
-  return { name: 'unpublishVolume', volumeId, nodeId, input, summary: `detach from ${nodeId ?? 'all nodes'}` };
+  return {
+    name: 'unpublishVolume',
+    ...aboutVolume(volumeId, nodeId),
+    input,
+    summary: `detach from ${nodeId ?? 'all nodes'}`,
+  };
 }
 
 interface Expansion {
@@ -117,9 +123,13 @@ export function parseExpand(request: ControllerExpandVolumeRequest): Expansion {
   };
   const summary = `grow to ${formatBytes(sizeBytes)}`;
   return {
-    operation: { name: 'expandVolume', volumeId, nodeId: undefined, input, summary },
+    operation: { name: 'expandVolume', ...aboutVolume(volumeId), input, summary },
     nodeExpansionRequired: parsed?.kind !== 'block',
   };
+}
+
+function aboutVolume(volumeId: VolumeId, nodeId?: NodeId) {
+  return { volumeId, workflowId: volumeWorkflowIdOf(volumeId), nodeId };
 }
 
 function refuseUnsupported(request: CreateVolumeRequest): void {

@@ -70,6 +70,7 @@ describe('listVolumes', () => {
   it.each<[string, Partial<Volume>, object]>([
     ['exported', {}, { abnormal: false }],
     ['not exported', { exported: false }, { abnormal: true, message: expect.stringContaining('export is off') }],
+    ['without a size', { sizeBytes: parseBytes(0n, 'size') }, { abnormal: true }],
     ['without its file', { fileExists: false }, { abnormal: true, message: expect.stringContaining('missing') }],
   ])('tells the condition of a volume that is %s', async (_fact, partial, condition) => {
     const { entries } = await list([volumeOf('a', partial)]);

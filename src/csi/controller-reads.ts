@@ -108,8 +108,9 @@ function entryOf(volume: Volume): ListVolumesResponse_Entry {
   };
 }
 
-function whyAbnormal({ exported, fileExists, filePath }: Volume): string | undefined {
-  if (fileExists === false) return `its backing file ${filePath} is missing on the RDS`;
+function whyAbnormal({ exported, fileExists, filePath, sizeBytes }: Volume): string | undefined {
+  // A disk whose file is gone has no size.
+  if (fileExists === false || sizeBytes === 0n) return `its backing file ${filePath} is missing on the RDS`;
   return exported ? undefined : 'its NVMe/TCP export is off on the RDS';
 }
 

@@ -7,6 +7,8 @@ import type { VolumeId } from '../domain/volume-id';
 export interface Operation<Name extends OperationName> {
   readonly name: Name;
   readonly volumeId: VolumeId;
+  /** Of the one run that may be open at a time for what the operation is about. */
+  readonly workflowId: string;
   /** The node that it is about; undefined if it is about no node in particular. */
   readonly nodeId: NodeId | undefined;
   readonly input: Operations[Name]['input'];

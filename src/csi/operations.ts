@@ -7,9 +7,7 @@ import type { OperationMemo, OperationName, Operations } from '../contract/opera
 import { NEGATES } from '../contract/operations';
 import { SEARCH_ATTRIBUTES } from '../contract/search-attributes';
 import { CONTROLLER_TASK_QUEUE } from '../contract/task-queues';
-import { volumeWorkflowIdOf } from '../contract/workflow-ids';
 import { Fault } from '../domain/fault';
-import type { VolumeId } from '../domain/volume-id';
 import { memoOf, type Operation, subjectOf } from './operation';
 import { describePending } from './pending';
 import { callTemporal, unreachableOr } from './temporal-calls';
@@ -61,13 +59,13 @@ async function start<Name extends OperationName>(
   client: Client,
   operation: Operation<Name>,
 ): Promise<Run<Name> | undefined> {
-  const { name, volumeId, nodeId, input, summary } = operation;
+  const { name, volumeId, workflowId, nodeId, input, summary } = operation;
   const attributes = [{ key: SEARCH_ATTRIBUTES.VolumeId, value: volumeId as string }];
   if (nodeId !== undefined) attributes.push({ key: SEARCH_ATTRIBUTES.NodeId, value: nodeId });
   try {
     return await callTemporal(client.connection, () =>
       client.workflow.start<OperationWorkflow<Name>>(name, {
-        workflowId: volumeWorkflowIdOf(volumeId),
+        workflowId,
         taskQueue: CONTROLLER_TASK_QUEUE,
         args: [input],
         workflowIdConflictPolicy: 'FAIL',
@@ -92,7 +90,7 @@ async function joinHolder<Name extends OperationName>(
   operation: Operation<Name>,
   waiting: AbortSignal,
 ): Promise<Run<Name> | undefined> {
-  const holder = await describe(client, operation.volumeId);
+  const holder = await describe(client, operation.workflowId);
   if (holder?.status.name !== 'RUNNING') return undefined;
   const memo = holder.memo as Partial<OperationMemo> | undefined;
   const run = client.workflow.getHandle<OperationWorkflow<Name>>(holder.workflowId, holder.runId, {
@@ -153,7 +151,7 @@ async function resultOf<Name extends OperationName>(
 
 /** The answer to a caller whose patience has ended: what the volume's run waits for. */
 async function pending(client: Client, operation: Operation<OperationName>): Promise<Fault> {
-  const run = await describe(client, operation.volumeId, DESCRIBE_LIMIT_MS).catch(() => undefined);
+  const run = await describe(client, operation.workflowId, DESCRIBE_LIMIT_MS).catch(() => undefined);
   if (!run) {
     const unknown = 'is under way and goes on by itself; Temporal does not say now what it waits for';
     return new Fault('OperationPending', `${subjectOf(operation)} ${unknown}`);
@@ -165,13 +163,13 @@ async function pending(client: Client, operation: Operation<OperationName>): Pro
   );
 }
 
-/** The latest run of the volume; undefined if there is none. */
+/** The latest run of this ID; undefined if there is none. */
 async function describe(
   client: Client,
-  volumeId: VolumeId,
+  workflowId: string,
   limitMs?: number,
 ): Promise<WorkflowExecutionDescription | undefined> {
-  const handle = client.workflow.getHandle(volumeWorkflowIdOf(volumeId));
+  const handle = client.workflow.getHandle(workflowId);
   try {
     return await callTemporal(client.connection, () => handle.describe(), limitMs);
   } catch (error) {

@@ -64,6 +64,8 @@ export const FAULTS = {
   ConnectFailed: passing('UNAVAILABLE'),
   /** The device has something on it, or something that cannot be told, and is not formatted; the message says what was found. */
   DeviceNotBlank: final('FAILED_PRECONDITION'),
+  /** There is no file system on the device, and none may be made: it is wanted read-only. */
+  DeviceBlank: final('FAILED_PRECONDITION'),
   /** The device is not the one that was asked for, by its NQN, size or numbers. */
   DeviceMismatch: final('INTERNAL'),
   /** Somebody still uses the mount or the device; the message says who, where that can be known. */

@@ -2,11 +2,32 @@
 import type { OperationWorkflows } from '../contract/operations';
 import { createVolume } from './create-volume';
 import { deleteVolume } from './delete-volume';
+import { expandNodeVolume } from './expand-node-volume';
 import { expandVolume } from './expand-volume';
 import { publishVolume } from './publish-volume';
+import { stageVolume } from './stage-volume';
 import { unpublishVolume } from './unpublish-volume';
-
-export { createVolume, deleteVolume, expandVolume, publishVolume, unpublishVolume };
+import { unstageVolume } from './unstage-volume';
 
 // Every operation of the contract has its workflow: the compiler says so here.
-({ createVolume, deleteVolume, expandVolume, publishVolume, unpublishVolume }) satisfies OperationWorkflows;
+({
+  createVolume,
+  deleteVolume,
+  expandVolume,
+  publishVolume,
+  unpublishVolume,
+  stageVolume,
+  unstageVolume,
+  expandNodeVolume,
+}) satisfies OperationWorkflows;
+
+export {
+  createVolume,
+  deleteVolume,
+  expandNodeVolume,
+  expandVolume,
+  publishVolume,
+  stageVolume,
+  unpublishVolume,
+  unstageVolume,
+};

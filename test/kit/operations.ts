@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
+import { volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
 import type { Operation } from '../../src/csi/operation';
 import type { Patience } from '../../src/csi/operations';
-import { parseNodeId } from '../../src/domain/nqn';
+import { type NodeId, parseNodeId } from '../../src/domain/nqn';
 import { parseVolumeId, type VolumeId } from '../../src/domain/volume-id';
 
 /** Builders of operations, as the CSI face makes them: cluster `c1`, volumes of 1 GiB unless told otherwise. */
@@ -16,27 +17,41 @@ export const within = (ms: number): Patience => ({
 
 export const patient = (): Patience => within(30_000);
 
+function aboutVolume(volumeId: VolumeId, nodeId?: NodeId) {
+  return { volumeId, workflowId: volumeWorkflowIdOf(volumeId), nodeId };
+}
+
 export function createOf(volumeId: VolumeId, sizeBytes = '1073741824'): Operation<'createVolume'> {
   const nqn = `nqn.2000-02.com.mikrotik:${volumeId}`;
   const input = { volumeId, sizeBytes, volumePath: '/storage-pool/metal-csi', nqn, nvmePort: 4420, clusterId };
-  return { name: 'createVolume', volumeId, nodeId: undefined, input, summary: 'create' };
+  return { name: 'createVolume', ...aboutVolume(volumeId), input, summary: 'create' };
 }
 
 export function deleteOf(volumeId: VolumeId): Operation<'deleteVolume'> {
-  return { name: 'deleteVolume', volumeId, nodeId: undefined, input: { volumeId, clusterId }, summary: 'delete' };
+  return { name: 'deleteVolume', ...aboutVolume(volumeId), input: { volumeId, clusterId }, summary: 'delete' };
 }
 
 export function publishOf(volumeId: VolumeId, node: string): Operation<'publishVolume'> {
   const nodeId = parseNodeId(node, 'node_id');
   const attachment = { nodeId, accessMode: 'single-node-writer', readOnly: false };
-  return { name: 'publishVolume', volumeId, nodeId, input: { volumeId, clusterId, attachment }, summary: 'attach' };
+  return {
+    name: 'publishVolume',
+    ...aboutVolume(volumeId, nodeId),
+    input: { volumeId, clusterId, attachment },
+    summary: 'attach',
+  };
 }
 
 export function unpublishOf(volumeId: VolumeId, node: string): Operation<'unpublishVolume'> {
   const nodeId = parseNodeId(node, 'node_id');
-  return { name: 'unpublishVolume', volumeId, nodeId, input: { volumeId, clusterId, nodeId }, summary: 'detach' };
+  return {
+    name: 'unpublishVolume',
+    ...aboutVolume(volumeId, nodeId),
+    input: { volumeId, clusterId, nodeId },
+    summary: 'detach',
+  };
 }
 
 export function expandOf(volumeId: VolumeId, sizeBytes: string): Operation<'expandVolume'> {
-  return { name: 'expandVolume', volumeId, nodeId: undefined, input: { volumeId, sizeBytes }, summary: 'grow' };
+  return { name: 'expandVolume', ...aboutVolume(volumeId), input: { volumeId, sizeBytes }, summary: 'grow' };
 }
