@@ -40,6 +40,8 @@ export interface SimulatorOptions {
 
 /** What can be done to a running simulator. */
 export interface SimulatorKnobs {
+  /** Runs a script as an exec does, past SSH. Returns what it printed; undefined if a fault left no answer. */
+  execute(script: string): Promise<string | undefined>;
   /** Returns the number by which the fault can be taken back. Throws if a setting is wrong. */
   addFault(request: FaultRequest): number;
   removeFault(id: number): boolean;

@@ -63,10 +63,12 @@ export class SimulatorCore {
   private startedAt = new Date();
   private up = false;
   private closed = false;
+  private readonly user: string;
 
   constructor(settings: SimulatorSettings) {
     const { stateDir, pools, identity, user, password, authorizedKeys } = settings;
     this.array = new DiskArray({ folder: path.resolve(stateDir), pools, identity: toByteString(identity) });
+    this.user = user;
     this.hostKey = ensureHostKey(path.resolve(stateDir));
     this.parts = {
       array: this.array,
@@ -119,6 +121,12 @@ export class SimulatorCore {
   async close(): Promise<void> {
     this.closed = true;
     await this.stop();
+  }
+
+  /** Runs a script as an exec does, past SSH. Returns what it printed; undefined if a fault left no answer. */
+  async execute(script: string): Promise<string | undefined> {
+    const reply = await this.console(this.user, 'exec').execute(script);
+    return reply.kind === 'text' ? toText(reply.text) : undefined;
   }
 
   addFault(request: FaultRequest): number {

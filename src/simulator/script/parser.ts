@@ -104,6 +104,7 @@ class Parser implements Grammar {
   private statement(): Statement {
     const { cursor } = this;
     const place = cursor.place();
+    if (cursor.atCommandEnd) throw cursor.syntaxError();
     switch (cursor.peek()) {
       case '{':
         cursor.take('{');

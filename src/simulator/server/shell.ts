@@ -16,7 +16,10 @@ export interface ShellOptions {
 class Shell {
   /** Lines of a command of which the end is missing. */
   private pending = '';
-  private turn = Promise.resolve();
+  /** Keys that were typed ahead: the console looks at them when the command before has ended. */
+  private typedAhead = '';
+  private busy = false;
+  private inputEnded = false;
   private closed = false;
   private readonly editor: LineEditor;
 
@@ -27,16 +30,13 @@ class Shell {
     this.editor = new LineEditor(
       {
         write: (bytes) => this.write(bytes),
-        // one after another: a pasted second line waits for the first
-        line: (text) => {
-          this.turn = this.turn.then(() => this.enter(toText(text))).catch(() => this.leave());
-        },
+        line: (text) => this.run(toText(text)),
         interrupt: () => {
           this.pending = '';
           this.write('\r\n');
           this.prompt();
         },
-        end: () => this.leaveInTurn(),
+        end: () => this.leave(),
       },
       options.terminal,
     );
@@ -44,17 +44,37 @@ class Shell {
 
   serve(): void {
     this.channel.on('error', () => undefined);
-    this.channel.on('data', (data: Buffer) => this.editor.feed(data.toString('latin1')));
+    this.channel.on('data', (data: Buffer) => this.typed(data.toString('latin1')));
     this.channel.once('close', () => {
       this.closed = true;
     });
-    // input that ends without a last line end still holds a command
     this.channel.once('end', () => {
-      if (!this.options.terminal) this.editor.feed('\n');
-      this.leaveInTurn();
+      this.inputEnded = true;
+      // input that ends without a last line end still holds a command
+      this.typed(this.options.terminal ? '' : '\n');
     });
     if (this.options.terminal) this.write(toByteString(this.options.banner));
     this.prompt();
+  }
+
+  private typed(keys: string): void {
+    this.typedAhead += keys;
+    while (!this.busy && !this.closed && this.typedAhead !== '') {
+      const key = this.typedAhead.slice(0, 1);
+      this.typedAhead = this.typedAhead.slice(1);
+      this.editor.feed(key);
+    }
+    if (!this.busy && this.inputEnded) this.leave();
+  }
+
+  private run(line: string): void {
+    this.busy = true;
+    this.enter(line)
+      .then(() => {
+        this.busy = false;
+        this.typed('');
+      })
+      .catch(() => this.leave());
   }
 
   private write(bytes: string): void {
@@ -70,10 +90,6 @@ class Shell {
     this.closed = true;
     this.channel.exit(0);
     this.channel.end();
-  }
-
-  private leaveInTurn(): void {
-    this.turn = this.turn.then(() => this.leave());
   }
 
   private async enter(line: string): Promise<void> {

@@ -67,7 +67,7 @@ export class SshServer {
     session.on('exec', (accept, _reject, { command }) => {
       const console = this.options.newConsole(user, 'exec');
       console.width = width;
-      void exec(accept(), { console, command, reset });
+      exec(accept(), { console, command, reset }).catch(reset);
     });
     session.on('shell', (accept) => {
       shell = this.options.newConsole(user, 'shell');
@@ -88,7 +88,7 @@ async function exec(channel: ServerChannel, { console, command, reset }: ExecOpt
   channel.on('error', () => undefined);
   const reply = await console.execute(command);
   if (reply.kind === 'reset') return reset();
-  if (reply.kind === 'hang' || channel.destroyed) return;
+  if (reply.kind === 'hang' || channel.destroyed || !channel.writable) return;
   channel.write(Buffer.from(reply.text, 'latin1'));
   // RouterOS reports success for what it refused too (seen): nobody may rely on it
   channel.exit(0);

@@ -1,8 +1,13 @@
 import { once } from 'node:events';
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { hasCode } from '../error-code';
 
 /** What a new connection meets: service; nobody listening; a reset; a peer that accepts and never says a word. */
 export type ConnectionMode = 'accept' | 'refuse' | 'reset' | 'hang';
+
+const LISTEN_ATTEMPTS = 20;
+const LISTEN_PAUSE_MS = 100;
 
 /** The TCP side of the SSH server, where networks go wrong. */
 export class Wire {
@@ -68,11 +73,8 @@ export class Wire {
   private async update(): Promise<void> {
     const wanted = this.up && this.currentMode !== 'refuse';
     if (wanted && !this.server) {
-      const server = createServer((socket) => this.accept(socket));
-      this.server = server;
-      server.listen(this.boundPort, this.options.host);
-      await once(server, 'listening');
-      const address = server.address();
+      this.server = await this.listen();
+      const address = this.server.address();
       if (address !== null && typeof address === 'object') this.boundPort = address.port;
     }
     if (!wanted && this.server) {
@@ -82,6 +84,21 @@ export class Wire {
       server.close();
       // close() waits for connections; what matters is that nobody listens any more
       if (this.sockets.size === 0) await closed;
+    }
+  }
+
+  /** While it was down, an outgoing connection of this machine may have been given the port: it is waited for. */
+  private async listen(): Promise<Server> {
+    for (let attempt = 1; ; attempt += 1) {
+      const server = createServer((socket) => this.accept(socket));
+      try {
+        server.listen(this.boundPort, this.options.host);
+        await once(server, 'listening');
+        return server;
+      } catch (error) {
+        if (!hasCode(error, 'EADDRINUSE') || attempt >= LISTEN_ATTEMPTS) throw error;
+        await delay(LISTEN_PAUSE_MS);
+      }
     }
   }
 

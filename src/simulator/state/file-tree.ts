@@ -9,11 +9,11 @@ import {
   renameSync,
   rmdirSync,
   type Stats,
-  statfsSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
+import { hasCode } from '../error-code';
 import { Refusal } from '../script/errors';
 
 export interface TreeEntry {
@@ -28,7 +28,7 @@ export interface TreeEntry {
 export function fileName(filePath: string, argument: string): string {
   const name = filePath.startsWith('/') ? filePath.slice(1) : filePath;
   const segments = name.split('/');
-  const hasControl = [...name].some((char) => char < ' ');
+  const hasControl = name.split('').some((char) => char < ' ');
   if (hasControl || segments.some((each) => each === '' || each === '.' || each === '..')) {
     throw new Refusal(`invalid value for argument ${argument}`, argument);
   }
@@ -45,8 +45,7 @@ export class FileTree {
     try {
       return entryOf(name, lstatSync(this.real(name), { bigint: false }));
     } catch (error) {
-      if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-        return undefined;
+      if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw error;
     }
   }
@@ -65,11 +64,17 @@ export class FileTree {
     mkdirSync(this.real(name), { recursive: true, mode: 0o700 });
   }
 
-  /** Makes the file, or lets it grow; never shrinks it. */
+  /** Makes the file, or lets it grow; never shrinks it. Throws Refusal if the machine cannot have such a file. */
   grow(name: string, sizeBytes: bigint): void {
+    const before = this.find(name);
     const handle = openSync(this.real(name), 'a', 0o600);
     try {
-      if ((this.find(name)?.sizeBytes ?? 0n) < sizeBytes) ftruncateSync(handle, Number(sizeBytes));
+      if ((before?.sizeBytes ?? 0n) < sizeBytes) ftruncateSync(handle, Number(sizeBytes));
+    } catch (error) {
+      if (!before) unlinkSync(this.real(name));
+      throw new Refusal(
+        `failure: the machine of the simulator cannot hold ${sizeBytes} bytes in a file (${String(error)})`,
+      );
     } finally {
       closeSync(handle);
     }
@@ -99,12 +104,6 @@ export class FileTree {
   /** Where the file really is, for a snapshot to be copied. */
   real(name: string): string {
     return path.join(this.root, this.onDisk(name));
-  }
-
-  /** Space that the host has left, for a message to a person. */
-  hostFreeBytes(): bigint {
-    const stats = statfsSync(this.root, { bigint: true });
-    return stats.bavail * stats.bsize;
   }
 
   private onDisk(name: string): string {
