@@ -1,5 +1,4 @@
 import type { Place } from './errors';
-import type { Value } from './value';
 
 export type UnaryOperator = '!' | '-' | '~';
 export type BinaryOperator =
@@ -98,3 +97,24 @@ export type Statement =
       readonly named: readonly { readonly name: string; readonly value: Expression }[];
       readonly place: Place;
     };
+
+/** An array keeps what has no key first, in its order, and what has one after it, in the order of the keys. */
+export interface ArrayValue {
+  readonly type: 'array';
+  readonly items: readonly Value[];
+  readonly keyed: ReadonlyMap<string, Value>;
+}
+
+/** A value of the script language. Numbers are 64-bit and signed; times are nanoseconds. */
+export type Value =
+  | { readonly type: 'nothing' }
+  | { readonly type: 'nil' }
+  | { readonly type: 'bool'; readonly value: boolean }
+  | { readonly type: 'num'; readonly value: bigint }
+  | { readonly type: 'str'; readonly value: string }
+  | { readonly type: 'id'; readonly value: string }
+  | { readonly type: 'ip'; readonly value: string }
+  | { readonly type: 'ip-prefix'; readonly value: string }
+  | { readonly type: 'time'; readonly value: bigint }
+  | ArrayValue
+  | { readonly type: 'code'; readonly body: Block };

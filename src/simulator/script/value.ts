@@ -1,26 +1,7 @@
 import { unreachable } from '../unreachable';
-import type { Block } from './ast';
+import type { ArrayValue, Value } from './ast';
 
-/** An array keeps what has no key first, in its order, and what has one after it, in the order of the keys. */
-export interface ArrayValue {
-  readonly type: 'array';
-  readonly items: readonly Value[];
-  readonly keyed: ReadonlyMap<string, Value>;
-}
-
-/** A value of the script language. Numbers are 64-bit and signed; times are nanoseconds. */
-export type Value =
-  | { readonly type: 'nothing' }
-  | { readonly type: 'nil' }
-  | { readonly type: 'bool'; readonly value: boolean }
-  | { readonly type: 'num'; readonly value: bigint }
-  | { readonly type: 'str'; readonly value: string }
-  | { readonly type: 'id'; readonly value: string }
-  | { readonly type: 'ip'; readonly value: string }
-  | { readonly type: 'ip-prefix'; readonly value: string }
-  | { readonly type: 'time'; readonly value: bigint }
-  | ArrayValue
-  | { readonly type: 'code'; readonly body: Block };
+export type { ArrayValue, Value } from './ast';
 
 export const NOTHING: Value = { type: 'nothing' };
 export const NIL: Value = { type: 'nil' };

@@ -30,7 +30,7 @@ class Shell {
     this.editor = new LineEditor(
       {
         write: (bytes) => this.write(bytes),
-        line: (text) => this.run(toText(text)),
+        line: (text) => void this.run(toText(text)),
         interrupt: () => {
           this.pending = '';
           this.write('\r\n');
@@ -67,14 +67,15 @@ class Shell {
     if (!this.busy && this.inputEnded) this.leave();
   }
 
-  private run(line: string): void {
+  private async run(line: string): Promise<void> {
     this.busy = true;
-    this.enter(line)
-      .then(() => {
-        this.busy = false;
-        this.typed('');
-      })
-      .catch(() => this.leave());
+    try {
+      await this.enter(line);
+      this.busy = false;
+      this.typed('');
+    } catch {
+      this.leave();
+    }
   }
 
   private write(bytes: string): void {
