@@ -9,6 +9,8 @@ export interface Mount {
   readonly major: number;
   readonly minor: number;
   readonly fileSystemType: string;
+  /** What was mounted, as the mount was told: `/dev/nvme0n1`. */
+  readonly source: string;
   /** Options of the mount: `rw`, `ro`, `noatime`, … */
   readonly options: readonly string[];
   /** Options of the file system: `rw`, `errors=remount-ro`, … */
@@ -63,11 +65,16 @@ export interface FileSystemsPort {
   /** What is on the device, found by reading it. Throws NodeToolFailed if it cannot be read: never taken for blank. */
   inspect(devicePath: string): Promise<DeviceContent>;
 
-  /** Makes a file system on a device that `inspect` has just called blank; refuses any other again by itself. Throws DeviceNotBlank. */
+  /**
+   * Makes a file system on a device that is blank: looks again by itself, and throws DeviceNotBlank for any other. `interrupted`:
+   * the caller knows that what is on it is the half of a file system which was being made when the process died; it is written over.
+   * Throws MountBusy while somebody has the device open, such as the program that a killed process left behind.
+   */
   format(format: {
     readonly devicePath: string;
     readonly fileSystem: FileSystem;
     readonly options: readonly string[];
+    readonly interrupted: boolean;
   }): Promise<void>;
 
   /** Grows a mounted file system to its device's size, and returns when it has it. Grown already: done. */

@@ -1,0 +1,168 @@
+import type { FileSystemStats, Mount } from '../adapters/mount/port';
+import type { Device } from '../adapters/nvme/port';
+import type { StageNote } from '../adapters/stage-notes/port';
+import { Fault } from '../domain/fault';
+import type { VolumeId } from '../domain/volume-id';
+import { findNote, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
+
+/** What is asked of a volume that is staged here, without Temporal and without the RDS. */
+export interface PublishWish {
+  readonly volumeId: VolumeId;
+  readonly stagingTargetPath: string;
+  readonly targetPath: string;
+  readonly kind: 'mount' | 'block';
+  readonly readOnly: boolean;
+}
+
+export interface VolumeStats {
+  readonly kind: 'mount' | 'block';
+  readonly totalBytes: bigint;
+  /** Undefined for raw block volumes, and where the file system did not answer. */
+  readonly fileSystem: FileSystemStats | undefined;
+  /** What is wrong with the volume on this node, for a person; undefined: nothing. */
+  readonly abnormal: string | undefined;
+}
+
+/** Publishing and looking at volumes on this node: binds and device nodes. */
+export function createLocalVolumes(parts: NodeParts) {
+  return {
+    /** Throws NotStaged, PublishedDifferently, PathNotOurs. */
+    publish: (wish: PublishWish): Promise<void> => publish(parts, wish),
+    /** OK where nothing is published. Removes what was made for it, and never anything with content. */
+    unpublish: (volumeId: VolumeId, targetPath: string): Promise<void> => unpublish(parts, volumeId, targetPath),
+    /** Throws VolumeNotFound if the volume is not at that path. */
+    stats: (asked: StatsWish): Promise<VolumeStats> => stats(parts, asked),
+  };
+}
+
+async function publish(parts: NodeParts, wish: PublishWish): Promise<void> {
+  const { volumeId, kind, stagingTargetPath } = wish;
+  const note = await findNote(parts, wish);
+  if (!note) throw new Fault('NotStaged', `${volumeId} is not staged at ${stagingTargetPath}`);
+  if (note.mode.kind !== kind) {
+    throw new Fault('NotStaged', `${volumeId} is staged as ${note.mode.kind} at ${stagingTargetPath}, not as ${kind}`);
+  }
+  const device = await parts.connector.find(note.nqn);
+  if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node any more`);
+  if (kind === 'block') await publishDevice(parts, wish, device);
+  else await publishMount(parts, wish, device);
+}
+
+async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, device: Device): Promise<void> {
+  const { volumeId, stagingTargetPath, targetPath, readOnly } = wish;
+  const staged = (await mountsAt(mounts, stagingTargetPath)).at(-1);
+  if (!staged || !isOf(device, staged)) {
+    throw new Fault('NotStaged', `${volumeId} is not mounted at ${stagingTargetPath}`);
+  }
+  const seen = (await mountsAt(mounts, targetPath)).at(-1);
+  if (seen) {
+    requireOurs(seen, { volumeId, device, path: targetPath });
+    if (isReadOnly(seen) === (readOnly || isReadOnly(staged))) return;
+    const way = isReadOnly(seen) ? 'read-only' : 'for writing';
+    throw new Fault('PublishedDifferently', `${volumeId} is published at ${targetPath} already, ${way}`);
+  }
+  await paths.ensureDirectory(targetPath);
+  await mounts.bind({ source: stagingTargetPath, target: targetPath, readOnly });
+  const bound = (await mountsAt(mounts, targetPath)).at(-1);
+  if (!bound || !isOf(device, bound) || (readOnly && !isReadOnly(bound))) {
+    throw new Fault('NodeToolFailed', `${volumeId}: the bind was made, and ${targetPath} does not show it as asked`);
+  }
+}
+
+async function publishDevice({ paths }: NodeParts, wish: PublishWish, device: Device): Promise<void> {
+  const { volumeId, targetPath } = wish;
+  const { major, minor } = device;
+  const found = await paths.find(targetPath);
+  if (found?.kind === 'block-device') {
+    if (found.major === major && found.minor === minor) return;
+    throw new Fault(
+      'PublishedDifferently',
+      `${targetPath} is the device ${found.major}:${found.minor}, ${volumeId} is ${major}:${minor} now`,
+    );
+  }
+  await paths.ensureDeviceNode({ path: targetPath, major, minor });
+}
+
+async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: string): Promise<void> {
+  const { connector, mounts, paths } = parts;
+  const device = await connector.find(nqnOf(parts, undefined, volumeId));
+  for (let seen = await mountsAt(mounts, targetPath); seen.length > 0; seen = await mountsAt(mounts, targetPath)) {
+    const top = seen.at(-1);
+    if (device && top) requireOurs(top, { volumeId, device, path: targetPath });
+    await mounts.unmount(targetPath);
+  }
+  await paths.remove(targetPath);
+}
+
+export interface StatsWish {
+  readonly volumeId: VolumeId;
+  readonly volumePath: string;
+  /** Undefined: the caller did not say. */
+  readonly stagingTargetPath: string | undefined;
+}
+
+async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath }: StatsWish): Promise<VolumeStats> {
+  const { connector, fileSystems, mounts, paths } = parts;
+  const note: StageNote | undefined =
+    stagingTargetPath === undefined ? undefined : await findNote(parts, { volumeId, stagingTargetPath });
+  const device = await connector.find(nqnOf(parts, note, volumeId));
+  const seen = (await mountsAt(mounts, volumePath)).at(-1);
+  if (seen) {
+    if (device && !isOf(device, seen)) throw notThere(volumeId, volumePath);
+    return await mountStats(parts, { volumePath, seen, device });
+  }
+  // Only now, that nothing is mounted there, may the path itself be looked at: a dead mount would not answer.
+  const found = await paths.find(volumePath);
+  if (found?.kind !== 'block-device') throw notThere(volumeId, volumePath);
+  if (device && (found.major !== device.major || found.minor !== device.minor)) throw notThere(volumeId, volumePath);
+  const totalBytes = device?.sizeBytes ?? (await fileSystems.sizeOf(volumePath));
+  return { kind: 'block', totalBytes, fileSystem: undefined, abnormal: whyAbnormal(device) };
+}
+
+interface Mounted {
+  readonly volumePath: string;
+  readonly seen: Mount;
+  readonly device: Device | undefined;
+}
+
+async function mountStats({ mounts }: NodeParts, { volumePath, seen, device }: Mounted): Promise<VolumeStats> {
+  const abnormal = whyAbnormal(device) ?? whyReadOnly(seen);
+  try {
+    const fileSystem = await mounts.stats(volumePath);
+    return { kind: 'mount', totalBytes: fileSystem.totalBytes, fileSystem, abnormal };
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const totalBytes = device?.sizeBytes ?? 0n;
+    return { kind: 'mount', totalBytes, fileSystem: undefined, abnormal: abnormal ?? error.message };
+  }
+}
+
+function whyAbnormal(device: Device | undefined): string | undefined {
+  if (!device) return 'the volume is not connected to this node any more';
+  return device.state === 'live' ? undefined : `its connection is not live but ${device.state}`;
+}
+
+/** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
+function whyReadOnly({ options, superOptions }: Mount): string | undefined {
+  const turned = superOptions.includes('ro') && options.includes('rw');
+  return turned ? 'its file system has become read-only: the kernel has met errors on it' : undefined;
+}
+
+function isReadOnly({ options, superOptions }: Mount): boolean {
+  return options.includes('ro') || superOptions.includes('ro');
+}
+
+interface Expected {
+  readonly volumeId: VolumeId;
+  readonly device: Device;
+  readonly path: string;
+}
+
+function requireOurs(seen: Mount, { volumeId, device, path }: Expected): void {
+  if (isOf(device, seen)) return;
+  throw new Fault('PathNotOurs', `${path}: ${seen.source} is mounted there, not ${volumeId}`);
+}
+
+function notThere(volumeId: VolumeId, path: string): Fault {
+  return new Fault('VolumeNotFound', `${volumeId} is not at ${path}`);
+}

@@ -1,0 +1,192 @@
+import type { Device } from '../adapters/nvme/port';
+import type { StageNote } from '../adapters/stage-notes/port';
+import type { NodeActivities } from '../contract/activities';
+import { Fault } from '../domain/fault';
+import { parseFileSystem } from '../domain/file-system';
+import { formatBytes, parseBytes } from '../domain/size';
+import { parseVolumeId, type VolumeId } from '../domain/volume-id';
+import { findNote, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
+import { isSameMode, parseStage, type Stage } from './stage-input';
+
+/** What is done on a node, over its connector, its mounts and its file systems. */
+export function createNodeActivities(parts: NodeParts): NodeActivities {
+  return {
+    connectVolume: (step) => connectVolume(parts, parseStage(step)),
+    prepareFileSystem: (step) => prepareFileSystem(parts, parseStage(step)),
+    mountStaging: (step) => mountStaging(parts, parseStage(step)),
+    undoStage: (step) => undoStage(parts, parseStage(step)),
+    unstageVolume: ({ volumeId, stagingTargetPath }) => unstage(parts, parseVolumeId(volumeId), stagingTargetPath),
+    growFileSystem: async ({ volumeId, volumePath, sizeBytes }) => {
+      const leastBytes = sizeBytes === undefined ? undefined : parseBytes(sizeBytes, 'sizeBytes');
+      const device = await grow(parts, { volumeId: parseVolumeId(volumeId), volumePath, leastBytes });
+      return { sizeBytes: device.sizeBytes.toString() };
+    },
+  };
+}
+
+async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
+  const { connector, notes, nodeId } = parts;
+  const { volumeId, target, stagingTargetPath, mode, runId } = stage;
+  const note = await findNote(parts, stage);
+  if (note && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
+    throw new Fault('StagedDifferently', `${volumeId} is staged at ${stagingTargetPath} already, in another way`);
+  }
+  const connected = await connector.find(target.nqn);
+  if (!note || !connected) {
+    // Before the act: a process that dies between the two leaves a note of too much, never a connection that nobody knows of.
+    const connectedBy = connected ? undefined : runId;
+    const formatting = note?.formatting ?? false;
+    const { nqn } = target;
+    await notes.write({
+      volumeId,
+      nodeId,
+      nqn,
+      stagingTargetPath,
+      mode,
+      connectedBy,
+      mountedBy: undefined,
+      formatting,
+    });
+  }
+  const { device } = await connector.connect(target);
+  if (device.sizeBytes === parseBytes(0n, 'size')) {
+    throw new Fault('ConnectFailed', `${volumeId}: its device ${device.path} has no size yet`);
+  }
+}
+
+async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> {
+  const { fileSystems, mounts, notes } = parts;
+  const { volumeId, mode, mkfsOptions } = stage;
+  if (mode.kind === 'block') return;
+  const device = await getDevice(parts, stage);
+  // A file system in use is not looked at, let alone made.
+  if ((await mounts.list()).some((mount) => isOf(device, mount))) return;
+  const note = await getNote(parts, stage);
+  const content = await fileSystems.inspect(device.path);
+  if (content.kind === 'file-system' && content.type === mode.fileSystem && !note.formatting) return;
+  if (content.kind !== 'blank' && !note.formatting) {
+    const found = content.kind === 'file-system' ? `an ${content.type} file system` : content.found;
+    throw new Fault('DeviceNotBlank', `${volumeId}: ${found} is on it, not ${mode.fileSystem}; it is never formatted`);
+  }
+  if (mode.readOnly) {
+    throw new Fault('DeviceBlank', `${volumeId}: there is no file system on it, and it is wanted read-only`);
+  }
+  // The note is on the disk before the first byte of the file system is on the device.
+  await notes.write({ ...note, formatting: true });
+  await fileSystems.format({
+    devicePath: device.path,
+    fileSystem: mode.fileSystem,
+    options: mkfsOptions,
+    interrupted: note.formatting,
+  });
+  await notes.write({ ...note, formatting: false });
+}
+
+async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
+  const { mounts, notes, paths } = parts;
+  const { volumeId, mode, stagingTargetPath, runId } = stage;
+  if (mode.kind === 'block') return;
+  const device = await getDevice(parts, stage);
+  const seen = (await mountsAt(mounts, stagingTargetPath)).at(-1);
+  if (seen && isOf(device, seen)) return;
+  if (seen) {
+    throw new Fault('PathNotOurs', `${stagingTargetPath}: ${seen.source} is mounted there, not ${volumeId}`);
+  }
+  const note = await getNote(parts, stage);
+  await notes.write({ ...note, mountedBy: runId });
+  await paths.ensureDirectory(stagingTargetPath);
+  await mounts.mountDevice({
+    devicePath: device.path,
+    mountPoint: stagingTargetPath,
+    fileSystem: mode.fileSystem,
+    options: mode.mountFlags,
+    readOnly: mode.readOnly,
+  });
+  const mounted = (await mountsAt(mounts, stagingTargetPath)).at(-1);
+  if (!mounted || !isOf(device, mounted)) {
+    throw new Fault(
+      'NodeToolFailed',
+      `${volumeId}: mount was content, and ${stagingTargetPath} does not show its device`,
+    );
+  }
+}
+
+/** Only what this very run made: a stage that another run completed has a user. */
+async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
+  const { connector, mounts, notes } = parts;
+  const { stagingTargetPath, runId } = stage;
+  const note = await findNote(parts, stage);
+  if (!note) return;
+  if (note.mountedBy === runId) {
+    const device = await connector.find(note.nqn);
+    const seen = (await mountsAt(mounts, stagingTargetPath)).at(-1);
+    if (device && seen && isOf(device, seen)) await mounts.unmount(stagingTargetPath);
+  }
+  if (note.connectedBy !== runId) {
+    if (note.mountedBy === runId) await notes.write({ ...note, mountedBy: undefined });
+    return;
+  }
+  // A half of a file system stays the note's business: the next stage may write over it.
+  await connector.disconnect(note.nqn);
+  if (note.formatting) await notes.write({ ...note, connectedBy: undefined, mountedBy: undefined });
+  else await notes.remove(stagingTargetPath);
+}
+
+async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: string): Promise<void> {
+  const { connector, mounts, notes } = parts;
+  const note = await findNote(parts, { volumeId, stagingTargetPath });
+  const nqn = nqnOf(parts, note, volumeId);
+  const device = await connector.find(nqn);
+  for (
+    let seen = await mountsAt(mounts, stagingTargetPath);
+    seen.length > 0;
+    seen = await mountsAt(mounts, stagingTargetPath)
+  ) {
+    const top = seen.at(-1);
+    // A device that the kernel gave up is gone from its tables, and its mount is still ours to take away: the note says so.
+    const isOurs = top && (device ? isOf(device, top) : note?.mode.kind === 'mount');
+    if (!isOurs)
+      throw new Fault('PathNotOurs', `${stagingTargetPath}: ${top?.source} is mounted there, not ${volumeId}`);
+    await mounts.unmount(stagingTargetPath);
+  }
+  await connector.disconnect(nqn);
+  if (await connector.find(nqn)) throw new Fault('NodeTimeout', `${volumeId}: the kernel still has its connection`);
+  await notes.remove(stagingTargetPath);
+}
+
+interface GrowWish {
+  readonly volumeId: VolumeId;
+  readonly volumePath: string;
+  readonly leastBytes: bigint | undefined;
+}
+
+async function grow(parts: NodeParts, { volumeId, volumePath, leastBytes }: GrowWish): Promise<Device> {
+  const { connector, fileSystems, mounts } = parts;
+  const nqn = nqnOf(parts, undefined, volumeId);
+  const device = await connector.rescan(nqn);
+  if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node`);
+  if (leastBytes !== undefined && device.sizeBytes < leastBytes) {
+    const sizes = `${formatBytes(device.sizeBytes)}, not yet ${formatBytes(leastBytes)}`;
+    throw new Fault('NodeTimeout', `${volumeId}: this node sees ${sizes}`);
+  }
+  const mounted = (await mounts.list()).filter((mount) => isOf(device, mount));
+  const here = mounted.find(({ mountPoint }) => mountPoint === volumePath) ?? mounted[0];
+  // Raw block, or read-only: the device has grown, and there is nothing else to grow.
+  if (!here || here.superOptions.includes('ro')) return device;
+  const fileSystem = parseFileSystem(here.fileSystemType, 'file system');
+  await fileSystems.grow({ devicePath: device.path, mountPoint: here.mountPoint, fileSystem });
+  return device;
+}
+
+async function getDevice({ connector }: NodeParts, { volumeId, target }: Stage): Promise<Device> {
+  const device = await connector.find(target.nqn);
+  if (!device) throw new Fault('ConnectFailed', `${volumeId} is not connected any more`);
+  return device;
+}
+
+async function getNote(parts: NodeParts, stage: Stage): Promise<StageNote> {
+  const note = await findNote(parts, stage);
+  if (!note)
+    throw new Fault('NotStaged', `${stage.volumeId}: the note of its stage at ${stage.stagingTargetPath} is gone`);
+  return note;
+}

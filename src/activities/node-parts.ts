@@ -1,0 +1,49 @@
+import type { FileSystemsPort, Mount, MountPort, PathsPort } from '../adapters/mount/port';
+import type { ConnectorPort, Device } from '../adapters/nvme/port';
+import type { StageNote, StageNotesPort } from '../adapters/stage-notes/port';
+import { Fault } from '../domain/fault';
+import { type NodeId, type NqnPrefix, type SubsystemNqn, subsystemNqnOf } from '../domain/nqn';
+import type { VolumeId } from '../domain/volume-id';
+
+/** What a node does its work with. */
+export interface NodeParts {
+  readonly nodeId: NodeId;
+  readonly connector: ConnectorPort;
+  readonly mounts: MountPort;
+  readonly fileSystems: FileSystemsPort;
+  readonly paths: PathsPort;
+  readonly notes: StageNotesPort;
+  /** For volumes whose note is gone: what their NQNs begin with. */
+  readonly nqnPrefix: NqnPrefix;
+}
+
+/** Mounts at a place, oldest first; the last one is what is seen there. */
+export async function mountsAt(mounts: MountPort, mountPoint: string): Promise<readonly Mount[]> {
+  return (await mounts.list()).filter((mount) => mount.mountPoint === mountPoint);
+}
+
+/** Whether a mount shows this device. Mounts of btrfs have numbers of their own, so there the source tells. */
+export function isOf(device: Device, mount: Mount): boolean {
+  if (mount.fileSystemType === 'btrfs') return mount.source === device.path;
+  return mount.major === device.major && mount.minor === device.minor;
+}
+
+/** The note of a stage of this volume. One of another volume at the same path: StagedDifferently. */
+export async function findNote(
+  { notes }: NodeParts,
+  { volumeId, stagingTargetPath }: { readonly volumeId: VolumeId; readonly stagingTargetPath: string },
+): Promise<StageNote | undefined> {
+  const note = await notes.find(stagingTargetPath);
+  if (note && note.volumeId !== volumeId) {
+    throw new Fault(
+      'StagedDifferently',
+      `${stagingTargetPath} is the staging path of ${note.volumeId}, not of ${volumeId}`,
+    );
+  }
+  return note;
+}
+
+/** The volume's NQN: of its note or, without one, as this driver makes it. */
+export function nqnOf({ nqnPrefix }: NodeParts, note: StageNote | undefined, volumeId: VolumeId): SubsystemNqn {
+  return note?.nqn ?? subsystemNqnOf(nqnPrefix, volumeId);
+}

@@ -1,0 +1,45 @@
+import type { ConnectTarget } from '../adapters/nvme/port';
+import type { StageMode } from '../adapters/stage-notes/port';
+import type { StageStep } from '../contract/activities';
+import { parseFileSystem } from '../domain/file-system';
+import { parseMountFlag } from '../domain/mount-flags';
+import { parseSubsystemNqn } from '../domain/nqn';
+import { parseVolumeId, type VolumeId } from '../domain/volume-id';
+
+/** A stage as the node's activities work with it: everything that came over the wire is parsed again. */
+export interface Stage {
+  readonly volumeId: VolumeId;
+  readonly stagingTargetPath: string;
+  readonly target: ConnectTarget;
+  readonly mode: StageMode;
+  readonly mkfsOptions: readonly string[];
+  readonly runId: string;
+}
+
+export function parseStage({ volumeId, stagingTargetPath, target, mode, runId }: StageStep): Stage {
+  return {
+    volumeId: parseVolumeId(volumeId),
+    stagingTargetPath,
+    target: { ...target, nqn: parseSubsystemNqn(target.nqn, 'nqn'), keepAliveTmo: target.keepAliveTmo },
+    mode: parseMode(mode),
+    mkfsOptions: mode.kind === 'mount' ? mode.mkfsOptions : [],
+    runId,
+  };
+}
+
+function parseMode(mode: StageStep['mode']): StageMode {
+  if (mode.kind === 'block') return mode;
+  const fileSystem = parseFileSystem(mode.fileSystem, 'fs_type');
+  const mountFlags = mode.mountFlags.map((flag) => parseMountFlag(flag, { fileSystem, field: 'mount_flags' }));
+  return { kind: 'mount', fileSystem, mountFlags, readOnly: mode.readOnly };
+}
+
+/** Whether two stages of a volume at one path are the same. */
+export function isSameMode(one: StageMode, other: StageMode): boolean {
+  if (one.kind === 'block' || other.kind === 'block') return one.kind === other.kind;
+  return (
+    one.fileSystem === other.fileSystem &&
+    one.readOnly === other.readOnly &&
+    one.mountFlags.join() === other.mountFlags.join()
+  );
+}

@@ -1,0 +1,37 @@
+import type { FileSystem } from '../../domain/capability';
+import type { NodeId, SubsystemNqn } from '../../domain/nqn';
+import type { VolumeId } from '../../domain/volume-id';
+
+/** How a volume is staged. */
+export type StageMode =
+  | {
+      readonly kind: 'mount';
+      readonly fileSystem: FileSystem;
+      readonly mountFlags: readonly string[];
+      readonly readOnly: boolean;
+    }
+  | { readonly kind: 'block' };
+
+/** What a stage has done, written before it is done: so an unstage after a restart finds all of it. */
+export interface StageNote {
+  readonly volumeId: VolumeId;
+  readonly nodeId: NodeId;
+  readonly nqn: SubsystemNqn;
+  readonly stagingTargetPath: string;
+  readonly mode: StageMode;
+  /** The run that connected the volume; undefined: it was connected already. */
+  readonly connectedBy: string | undefined;
+  /** The run that mounted it at the staging path. */
+  readonly mountedBy: string | undefined;
+  /** A file system is being made on a device that was proven blank: if the process dies, the half of one may be written over. */
+  readonly formatting: boolean;
+}
+
+/** The notes, one beside each staging path. On the disk when a call returns. */
+export interface StageNotesPort {
+  /** Undefined: there is none. One that cannot be read: NodeToolFailed. */
+  find(stagingTargetPath: string): Promise<StageNote | undefined>;
+  write(note: StageNote): Promise<void>;
+  /** None there: done. */
+  remove(stagingTargetPath: string): Promise<void>;
+}
