@@ -58,7 +58,8 @@ export class Faults {
 
   /** Throws if a setting is wrong. Returns the number by which it can be taken back. */
   add(request: FaultRequest): number {
-    const settings = faultSchema.parse(request);
+    const { data: settings, error } = faultSchema.safeParse(request);
+    if (error) throw new Error(`not a fault: ${z.prettifyError(error)}`);
     const id = this.nextId++;
     const command = settings.command === undefined ? undefined : new RegExp(settings.command, 's');
     this.entries.push({ id, settings, pattern: new RegExp(settings.pattern, 's'), command, hits: 0, fired: 0 });

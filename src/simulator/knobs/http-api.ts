@@ -59,7 +59,9 @@ const ROUTES: Readonly<Record<string, Handler>> = {
   'POST /reboot': async (knobs, { body }) => {
     const { downMs } = z.strictObject({ downMs: z.number().nonnegative().default(1000) }).parse(body);
     await knobs.stop();
-    void knobs.reboot(downMs);
+    knobs
+      .reboot(downMs)
+      .catch((error: unknown) => process.stderr.write(`it did not come up again: ${String(error)}\n`));
   },
 };
 
