@@ -4,12 +4,15 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 /** The simulator as a user starts it, and a person at OpenSSH's client. */
 
 const MAIN = path.resolve(__dirname, '../../dist/src/cli/main.js');
 const PASSWORD = 'correct horse';
+
+// processes start slowly on a machine that is busy with other tests
+jest.setTimeout(60_000);
 
 let folder: string;
 let simulator: Program;
