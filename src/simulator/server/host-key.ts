@@ -15,11 +15,19 @@ export interface HostKey {
 /** The key of this state folder, made on its first use. */
 export function ensureHostKey(folder: string): HostKey {
   const file = path.join(folder, 'host-key');
-  if (!existsSync(file)) writeWhole(file, utils.generateKeyPairSync('ed25519').private);
+  if (!existsSync(file)) writeWhole(file, newKey());
   const privateKey = readFileSync(file, 'utf8');
   const parsed = utils.parseKey(privateKey);
   if (parsed instanceof Error) throw new Error(`${file}: ${parsed.message}`);
   const key = parsed.getPublicSSH();
   const fingerprint = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
   return { privateKey, publicLine: `${parsed.type} ${key.toString('base64')}`, fingerprint };
+}
+
+/** ssh2 1.17 writes about one ed25519 key in 400 so that nobody, itself included, can read it: such a one is thrown away. */
+function newKey(): string {
+  for (;;) {
+    const { private: key } = utils.generateKeyPairSync('ed25519');
+    if (!(utils.parseKey(key) instanceof Error)) return key;
+  }
 }
