@@ -32,18 +32,29 @@ export interface Device {
 /** Connects volumes to this node, one device for each NQN. All look by NQN in the kernel's own tables, every time. */
 export interface ConnectorPort {
   /**
-   * Connects unless it is connected, and returns the device once the kernel has it, with a size. Only what this call connected
-   * is taken away again if it fails. Throws ConnectFailed, NodeTimeout, NodeToolMissing, NodeToolFailed.
+   * Connects unless it is connected, and returns the device once the kernel has it, live and with a size: a session that is being
+   * made anew is waited for, one on its way out is waited for and then connected again. Only what this call connected is taken
+   * away again if it fails. Throws ConnectFailed, NodeTimeout (says what there is), NodeToolMissing, NodeToolFailed, and
+   * DeviceMismatch if what is connected is not the file that was asked for.
    */
   connect(target: ConnectTarget): Promise<{ readonly device: Device; readonly connectedNow: boolean }>;
 
-  /** The device, or undefined if the kernel has no connection of that NQN. One that has lost its device: DeviceMismatch. */
+  /**
+   * The device, or undefined if the kernel has no connection of that NQN. One without a device that can be used, lost or not there
+   * yet: DeviceMismatch. Touches no device: it answers whatever state the connection is in.
+   */
   find(nqn: SubsystemNqn): Promise<Device | undefined>;
 
-  /** Looks anew at how large the device is, and returns it. Undefined: not connected. */
-  rescan(nqn: SubsystemNqn): Promise<Device | undefined>;
+  /**
+   * Looks anew at how large the device is, and returns it; waits a while for it to have `atLeastBytes`, and returns it without them
+   * all the same. Undefined: not connected. Throws ConnectFailed (not live just now), NodeToolFailed.
+   */
+  rescan(nqn: SubsystemNqn, atLeastBytes?: Bytes): Promise<Device | undefined>;
 
-  /** Disconnects, and returns when the kernel has no connection of that NQN left. Not connected: done. Throws NodeTimeout, MountBusy. */
+  /**
+   * Disconnects, and returns when the kernel has no connection of that NQN left. Not connected: done. Throws NodeTimeout, and
+   * MountBusy, with nothing done, while the device or a partition of it is mounted, in whatever namespace, or has another on it.
+   */
   disconnect(nqn: SubsystemNqn): Promise<void>;
 }
 
