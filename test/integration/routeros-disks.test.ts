@@ -13,6 +13,7 @@ import type { VolumeSpec } from '../../src/domain/volume';
 import { parseVolumeId } from '../../src/domain/volume-id';
 import { filePathOf, parseVolumePath } from '../../src/domain/volume-path';
 import { DEFAULT_POOL, type Simulator, startSimulator } from '../../src/simulator';
+import { unknownToTheManual } from '../kit/manual';
 
 const volumeId = parseVolumeId('pvc-6b2e7a4e-0000-4000-8000-00000000000a');
 const otherId = parseVolumeId('pvc-6b2e7a4e-0000-4000-8000-00000000000b');
@@ -59,6 +60,9 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await session.stop();
+  // `run` goes past SSH, and what it is asked is the test's own: the driver's scripts are the one kind that ends in JSON.
+  const sent = simulator.knobs.commandsSince().filter(({ script }) => script.startsWith(':onerror'));
+  expect(unknownToTheManual(sent)).toEqual([]);
   await simulator.close();
   await rm(folder, { recursive: true });
 });
