@@ -7,6 +7,7 @@ import { type BackingLinks, createBackingLinks, findFile } from './backing-link'
 import { type DeviceTree, lookAtDevice, requireUsable } from './block-device';
 import { wordsOf } from './connect-failure';
 import { requireUnheld } from './device-holders';
+import { inTurn } from './in-turn';
 import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
 import { findLoops, isLoopName, type LoopDevice } from './loop-devices';
 import { type Clock, pollUntil, systemClock } from './poll';
@@ -35,7 +36,7 @@ export interface LoopConnectorOptions {
  * this very machine. No network lies between: the device is always `live`, and an export that is off does not stop it.
  */
 export function createLoopConnector(options: LoopConnectorOptions): ConnectorPort {
-  return new LoopConnector(options);
+  return inTurn(new LoopConnector(options));
 }
 
 class LoopConnector implements ConnectorPort {
@@ -68,8 +69,7 @@ class LoopConnector implements ConnectorPort {
     await this.links.ensure(path, imagePath, image);
     const name = await this.attach(nqn, path);
     try {
-      const device = await this.waitForDevice(nqn, path, name);
-      return { device, connectedNow: device.path === `${this.tree.devRoot}/${name}` };
+      return { device: await this.waitForDevice(nqn, path), connectedNow: true };
     } catch (error) {
       throw await undoAfter(error, () => this.detach(nqn, path, name));
     }
@@ -130,11 +130,8 @@ class LoopConnector implements ConnectorPort {
     return loops;
   }
 
-  /** If another call was at it at the same time, the first device on the file is for both, and the second goes again. */
-  private async waitForDevice(nqn: SubsystemNqn, path: string, name: string): Promise<Device> {
-    const [first] = await this.loopsOf(path);
-    if (first && first.name !== name) await this.detach(nqn, path, name);
-    const loops = await this.poll({ limitMs: this.limits.deviceMs, path, enough: (seen) => seen.length === 1 });
+  private async waitForDevice(nqn: SubsystemNqn, path: string): Promise<Device> {
+    const loops = await this.poll({ limitMs: this.limits.deviceMs, path, enough: (seen) => seen.length > 0 });
     if (loops.length === 0) throw new Fault('ConnectFailed', `${nqn}: no loop device shows ${path} as its file`);
     return this.deviceOf(nqn, loops);
   }

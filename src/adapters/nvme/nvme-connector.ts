@@ -6,6 +6,7 @@ import type { Command, ProcessPort } from '../process/port';
 import { type DeviceTree, requireUsable } from './block-device';
 import { connectFailure, saysConnected, wordsOf } from './connect-failure';
 import { requireUnheld } from './device-holders';
+import { inTurn } from './in-turn';
 import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
 import {
   findConnection,
@@ -35,7 +36,7 @@ export interface NvmeConnectorOptions {
 
 /** Connects over NVMe/TCP with nvme-cli. Acts on the NQN that it is asked for, and lists nothing to clean it up. */
 export function createNvmeConnector(options: NvmeConnectorOptions): ConnectorPort {
-  return new NvmeConnector(options);
+  return inTurn(new NvmeConnector(options));
 }
 
 class NvmeConnector implements ConnectorPort {
