@@ -1,28 +1,10 @@
-import type { FileSystem } from '../../domain/capability';
+import type { DeviceContent } from '../../domain/device-content';
+import type { FileSystem } from '../../domain/file-system';
+import type { Mount } from '../../domain/mountinfo';
 import type { Bytes } from '../../domain/size';
 
-/** A line of /proc/self/mountinfo. */
-export interface Mount {
-  readonly mountPoint: string;
-  /** Path within the file system that is mounted here: `/` or, for bind mounts, what was bound. */
-  readonly root: string;
-  readonly major: number;
-  readonly minor: number;
-  readonly fileSystemType: string;
-  /** What was mounted, as the mount was told: `/dev/nvme0n1`. */
-  readonly source: string;
-  /** Options of the mount: `rw`, `ro`, `noatime`, … */
-  readonly options: readonly string[];
-  /** Options of the file system: `rw`, `errors=remount-ro`, … */
-  readonly superOptions: readonly string[];
-}
-
-/** What is on a device. */
-export type DeviceContent =
-  | { readonly kind: 'blank' }
-  | { readonly kind: 'file-system'; readonly type: string }
-  /** A partition table, LUKS, RAID member, …, or half of something: `found` is for a person. */
-  | { readonly kind: 'other'; readonly found: string };
+export type { DeviceContent } from '../../domain/device-content';
+export type { Mount } from '../../domain/mountinfo';
 
 export interface FileSystemStats {
   readonly totalBytes: bigint;
@@ -41,7 +23,11 @@ export interface MountPort {
   /** All mounts of this process's namespace, oldest first; stacked ones are all there. Touches no mount. */
   list(): Promise<readonly Mount[]>;
 
-  /** Mounts a file system at a directory that exists. Options are checked by the caller; `readOnly` and they are all that is used. */
+  /**
+   * Mounts a file system at a directory that exists. Options are checked by the caller; `readOnly` and they are all that is used
+   * (and `nouuid` for xfs: a copy of a volume may be mounted beside it). Proves by mountinfo that it is mounted, and writable
+   * unless asked otherwise. Never stacks: throws MountBusy if something is mounted there already.
+   */
   mountDevice(mount: {
     readonly devicePath: string;
     readonly mountPoint: string;
@@ -50,45 +36,76 @@ export interface MountPort {
     readonly readOnly: boolean;
   }): Promise<void>;
 
-  /** Binds a directory or a file of one mount to another place, read-only if asked for. */
+  /**
+   * Binds a directory or a file of one mount to another place, read-only if asked for; the other options of the mount stay. Both
+   * paths are free of links. Proves by mountinfo that it is so, and takes the bind away again if it is not. Never stacks: throws
+   * MountBusy if something is mounted there already.
+   */
   bind(mount: { readonly source: string; readonly target: string; readonly readOnly: boolean }): Promise<void>;
 
-  /** Takes the topmost mount at this place away. Nothing mounted: done. Throws MountBusy, naming who uses it where that can be known. */
+  /**
+   * Takes the topmost mount at this place away, and proves by mountinfo that it is gone. Nothing mounted: done. Throws MountBusy,
+   * naming who uses it where that can be known; NodeTimeout also while an earlier unmount of the place still hangs in the kernel,
+   * even if mountinfo does not show the mount any more: its data may still be on the way to the device.
+   */
   unmount(mountPoint: string): Promise<void>;
 
-  /** What the file system at a mount point has room for. */
+  /** What the file system at a mount point has room for, within 5 s. Throws NodeTimeout; NodeToolFailed also if nothing is mounted there. */
   stats(mountPoint: string): Promise<FileSystemStats>;
 }
 
-/** File systems on devices. */
+/** File systems on devices. Throws NodeTimeout, NodeToolMissing, NodeToolFailed. */
 export interface FileSystemsPort {
   /** What is on the device, found by reading it. Throws NodeToolFailed if it cannot be read: never taken for blank. */
   inspect(devicePath: string): Promise<DeviceContent>;
 
   /**
-   * Makes a file system on a device that is blank: looks again by itself, and throws DeviceNotBlank for any other. `interrupted`:
-   * the caller knows that what is on it is the half of a file system which was being made when the process died; it is written over.
-   * Throws MountBusy while somebody has the device open, such as the program that a killed process left behind.
+   * Makes a file system on a device that `inspect` has just called blank; refuses any other again by itself. `options` are from
+   * `parseMkfsOptions`. Throws DeviceNotBlank.
+   *
+   * `resumes`: this node has a durable note that it found this very volume blank and began to format it, and has seen no end:
+   * content of kind `unknown` is then taken for what that format has left, and is written over. A file system, or any other
+   * signature, is refused all the same.
    */
   format(format: {
     readonly devicePath: string;
     readonly fileSystem: FileSystem;
     readonly options: readonly string[];
-    readonly interrupted: boolean;
+    readonly resumes: boolean;
   }): Promise<void>;
 
-  /** Grows a mounted file system to its device's size, and returns when it has it. Grown already: done. */
+  /**
+   * Grows a mounted file system to its device's size, and returns when it has it. Grown already: done. Throws DeviceMismatch if
+   * that device's file system is not what is mounted there.
+   */
   grow(grow: {
     readonly devicePath: string;
     readonly mountPoint: string;
     readonly fileSystem: FileSystem;
   }): Promise<void>;
 
-  /** Size of a block device in bytes. Throws NodeToolFailed if it is none. */
+  /** Size of a block device in bytes, without touching it. Throws NodeToolFailed if it is none. */
   sizeOf(devicePath: string): Promise<Bytes>;
+
+  /**
+   * Nobody holds the device: no mount of any namespace, no mkfs, no unmount that still writes. To be asked before a device is
+   * disconnected: mountinfo forgets a mount before its last data is written. Throws MountBusy, naming who where that can be known.
+   */
+  requireUnused(devicePath: string): Promise<void>;
 }
 
-/** The places that mounts are put at. Never removes anything that is not empty, and follows no link. */
+/** What is at a path. */
+export type PathEntry =
+  | { readonly kind: 'directory' | 'file' | 'link' | 'other' }
+  | { readonly kind: 'block-device'; readonly major: number; readonly minor: number }
+  /** Something is mounted there: `MountPort.list` tells what. The mount is not touched. */
+  | { readonly kind: 'mount-point' };
+
+/**
+ * The places that mounts are put at. Never removes anything that is not empty, and follows no link: a path with one in it throws
+ * PathNotOurs (`resolveBelow` gives the path without). What is mounted is not touched; a path below a mount is looked at only
+ * after that mount has answered in time. Throws NodeTimeout, NodeToolMissing, NodeToolFailed.
+ */
 export interface PathsPort {
   /** A directory is there, made if it was not; its parents too. Throws PathNotOurs if something else is there. */
   ensureDirectory(path: string): Promise<void>;
@@ -97,15 +114,15 @@ export interface PathsPort {
   /** A block device node of these numbers is there (mknod), not a file of /dev. Throws PathNotOurs. */
   ensureDeviceNode(node: { readonly path: string; readonly major: number; readonly minor: number }): Promise<void>;
   /** What is there, without following a link or touching what is mounted; undefined: nothing. */
-  find(
-    path: string,
-  ): Promise<
-    | { readonly kind: 'directory' | 'file' | 'link' | 'other' }
-    | { readonly kind: 'block-device'; readonly major: number; readonly minor: number }
-    | undefined
-  >;
-  /** `rmdir` or `unlink`, by what is there; only where mountinfo shows nothing mounted. Nothing there: done. Not empty: PathNotOurs. */
+  find(path: string): Promise<PathEntry | undefined>;
+  /**
+   * `rmdir` or `unlink`, by what is there: an empty directory, an empty file, a block device node. Nothing there: done. Throws
+   * MountBusy if something is mounted there or below, PathNotOurs for anything else.
+   */
   remove(path: string): Promise<void>;
-  /** The path with all links resolved, if it is below `root`. Throws InvalidArgument naming `field` otherwise. */
-  requireBelow(path: string, root: string, field: string): Promise<void>;
+  /**
+   * The path as mountinfo would show it: links in `root` itself are resolved, below it there are none. What is not there yet is
+   * allowed. Throws InvalidArgument naming `field`: relative, not normal, not below `root`, a link on the way.
+   */
+  resolveBelow(path: string, root: string, field: string): Promise<string>;
 }

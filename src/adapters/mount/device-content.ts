@@ -1,0 +1,110 @@
+import { extname, join } from 'node:path';
+import {
+  type DeviceContent,
+  type DeviceReading,
+  judgeContent,
+  parseBlkid,
+  placesToRead,
+} from '../../domain/device-content';
+import { Fault } from '../../domain/fault';
+import type { CommandResult, ProcessPort } from '../process/port';
+
+/** Beside this file, with its ending: TypeScript from the sources, JavaScript from dist. */
+const READER = join(__dirname, `device-reader${extname(__filename)}`);
+const READ_LIMIT_MS = 60_000;
+const QUICK_LIMIT_MS = 20_000;
+const EXIT_BUSY = 16;
+const MOST_ERROR_CHARACTERS = 300;
+
+/** What is on the device, by blkid and by our own reading. Throws NodeToolFailed if it cannot be read. */
+export async function inspectDevice(
+  processes: ProcessPort,
+  { devicePath, sizeBytes }: { readonly devicePath: string; readonly sizeBytes: number },
+): Promise<DeviceContent> {
+  if (sizeBytes <= 0) throw new Fault('NodeToolFailed', `${devicePath} has no size`);
+  const lane = laneOf(devicePath);
+  // What this node remembers of an earlier device, or of an earlier content, counts for nothing.
+  const flushed = await processes.run({
+    file: 'blockdev',
+    args: ['--flushbufs', devicePath],
+    limitMs: QUICK_LIMIT_MS,
+    lane,
+  });
+  if (flushed.exitCode !== 0) throw failed(devicePath, 'blockdev --flushbufs', flushed);
+  const reading = await readDevice(processes, { devicePath, sizeBytes });
+  // After our own reading: blkid says "nothing" also of a device that it cannot read.
+  const result = await processes.run({
+    file: 'blkid',
+    args: ['-p', '-o', 'export', '--', devicePath],
+    limitMs: QUICK_LIMIT_MS,
+    lane,
+  });
+  return judgeContent({ blkid: parseBlkid(result), reading });
+}
+
+/** Whether the kernel gives the device to nobody else: no mount, no mkfs, no unmount under way. */
+export async function isDeviceHeld(processes: ProcessPort, devicePath: string): Promise<boolean> {
+  const result = await runReader(processes, { args: ['exclusive', devicePath], devicePath, limitMs: QUICK_LIMIT_MS });
+  if (result.exitCode === EXIT_BUSY) return true;
+  if (result.exitCode !== 0) throw failed(devicePath, 'opening it', result);
+  return false;
+}
+
+/** Whatever touches a device does so in this lane. */
+export function laneOf(devicePath: string): string {
+  return `the device ${devicePath}`;
+}
+
+async function readDevice(
+  processes: ProcessPort,
+  { devicePath, sizeBytes }: { readonly devicePath: string; readonly sizeBytes: number },
+): Promise<DeviceReading> {
+  const places = placesToRead(sizeBytes).map(({ offset, length }) => `${offset}:${length}`);
+  const args = ['read', devicePath, ...places];
+  const result = await runReader(processes, { args, devicePath, limitMs: READ_LIMIT_MS });
+  if (result.exitCode !== 0) throw failed(devicePath, 'it cannot be read: the reader', result);
+  return parseReading(result.stdout, devicePath);
+}
+
+function runReader(
+  processes: ProcessPort,
+  {
+    args,
+    devicePath,
+    limitMs,
+  }: { readonly args: readonly string[]; readonly devicePath: string; readonly limitMs: number },
+): Promise<CommandResult> {
+  const all = ['--no-warnings', READER, ...args];
+  return processes.run({ file: process.execPath, args: all, limitMs, lane: laneOf(devicePath) });
+}
+
+/** What device-reader prints: our own words, and checked all the same, since a device is formatted by them. */
+function parseReading(text: string, devicePath: string): DeviceReading {
+  const refuse = () => new Fault('NodeToolFailed', `${devicePath}: the reader's answer cannot be read`);
+  const parsed: unknown = parseJson(text);
+  if (!isObject(parsed) || typeof parsed['headHex'] !== 'string') throw refuse();
+  const data = parsed['data'];
+  if (data === undefined) return { headHex: parsed['headHex'], data: undefined };
+  if (!isObject(data) || typeof data['offset'] !== 'number' || typeof data['hex'] !== 'string') throw refuse();
+  return { headHex: parsed['headHex'], data: { offset: data['offset'], hex: data['hex'] } };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
+
+function failed(devicePath: string, what: string, { exitCode, stderr }: CommandResult): Fault {
+  const line = /^(?:Error: .*|.*Error: .*)$/m.exec(stderr)?.[0] ?? stderr.trim();
+  return new Fault(
+    'NodeToolFailed',
+    `${devicePath}: ${what} ended with exit code ${exitCode}: ${line.slice(0, MOST_ERROR_CHARACTERS)}`,
+  );
+}

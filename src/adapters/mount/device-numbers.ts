@@ -1,0 +1,34 @@
+import { stat } from 'node:fs/promises';
+import { Fault } from '../../domain/fault';
+import type { Mount } from '../../domain/mountinfo';
+import { messageOf } from './proc';
+
+export interface DeviceNumbers {
+  readonly major: number;
+  readonly minor: number;
+}
+
+/** A block device's numbers. Looks at its node in /dev alone, and not at the device. Throws NodeToolFailed if it is none. */
+export async function numbersOf(devicePath: string): Promise<DeviceNumbers> {
+  const { isBlockDevice, rdev } = await stat(devicePath, { bigint: true }).then(
+    (status) => ({ isBlockDevice: status.isBlockDevice(), rdev: status.rdev }),
+    (error: unknown) => {
+      throw new Fault('NodeToolFailed', `${devicePath}: ${messageOf(error)}`);
+    },
+  );
+  if (!isBlockDevice) throw new Fault('NodeToolFailed', `${devicePath} is no block device`);
+  return parseDeviceNumber(rdev);
+}
+
+/** dev_t as the C library packs it (makedev(3)). */
+export function parseDeviceNumber(rdev: bigint): DeviceNumbers {
+  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
+  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+/** Whether a mount is of that device. btrfs shows numbers of its own (major 0): there the device's name has to do. */
+export function isMountOf(mount: Mount, device: DeviceNumbers & { readonly devicePath: string }): boolean {
+  if (mount.fileSystemType === 'btrfs') return mount.source === device.devicePath;
+  return mount.major === device.major && mount.minor === device.minor;
+}
