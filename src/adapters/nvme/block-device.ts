@@ -1,4 +1,3 @@
-import { Fault } from '../../domain/fault';
 import { type DeviceNumbers, findDeviceNumbers, findSizeBytes } from '../../domain/nvme-sysfs';
 import type { Bytes } from '../../domain/size';
 import { findAttribute } from './sysfs';
@@ -45,10 +44,4 @@ export async function lookAtDevice(tree: DeviceTree, name: string): Promise<Seen
     return unusable(`${path} is ${node.major}:${node.minor}, and ${name} is ${major}:${minor}`);
   }
   return { kind: 'usable', device: { name, path, ...numbers, sizeBytes } };
-}
-
-/** Throws DeviceMismatch for a device that cannot be used. */
-export function requireUsable(subject: string, seen: SeenDevice): BlockDevice {
-  if (seen.kind === 'usable') return seen.device;
-  throw new Fault('DeviceMismatch', `${subject}: connected, without a device that can be used: ${seen.why}`);
 }

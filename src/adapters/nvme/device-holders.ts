@@ -10,9 +10,14 @@ export interface HolderSources {
   readonly mounts: Pick<MountPort, 'list'>;
 }
 
-/** Throws MountBusy, naming who holds the device or a partition of it. A disk in use is never pulled. */
-export async function requireUnheld(sources: HolderSources, subject: string, deviceName: string): Promise<void> {
-  const holders = await findHolders(sources, deviceName);
+/** Throws MountBusy, naming who holds one of the devices or a partition of one. A disk in use is never pulled. */
+export async function requireUnheld(
+  sources: HolderSources,
+  subject: string,
+  deviceNames: readonly string[],
+): Promise<void> {
+  const holders: string[] = [];
+  for (const name of deviceNames) holders.push(...(await findHolders(sources, name)));
   if (holders.length > 0) throw new Fault('MountBusy', `${subject}: still in use: ${holders.join('; ')}`);
 }
 
@@ -20,15 +25,20 @@ export async function requireUnheld(sources: HolderSources, subject: string, dev
 async function findHolders({ tree, mounts }: HolderSources, deviceName: string): Promise<readonly string[]> {
   const names = [deviceName, ...(await partitionsOf(tree, deviceName))];
   const mounted = await mounts.list();
+  const inKernel = await devicesWithFileSystem(tree);
   const found: string[] = [];
   for (const name of names) {
     const folder = `${tree.sysRoot}/class/block/${name}`;
     for (const holder of await namesIn(`${folder}/holders`)) found.push(`${holder} is on ${name}`);
     const numbers = findDeviceNumbers((await findAttribute(`${folder}/dev`)) ?? '');
-    const here = mounted.filter((mount) => mount.major === numbers?.major && mount.minor === numbers.minor);
+    const here = mounted.filter(({ major, minor, fileSystemType, source }) =>
+      fileSystemType === 'btrfs'
+        ? source === `${tree.devRoot}/${name}`
+        : major === numbers?.major && minor === numbers.minor,
+    );
     for (const { mountPoint } of here) found.push(`${name} is mounted at ${mountPoint}`);
-    const fileSystem = here.length === 0 ? await findFileSystem(tree, name) : undefined;
-    if (fileSystem !== undefined) found.push(`a ${fileSystem} on ${name} is mounted`);
+    const isElsewhere = here.length === 0 && inKernel.includes(name);
+    if (isElsewhere) found.push(`${name} is mounted, in another mount namespace or as a device that is gone`);
   }
   return found;
 }
@@ -43,16 +53,12 @@ async function partitionsOf(tree: DeviceTree, deviceName: string): Promise<reado
 }
 
 /**
- * The file system that lives on a device, by the kernel's list of those that are mounted in any namespace. mountinfo knows this
- * process's namespace alone, and shows btrfs under a number that is not its device's.
+ * Names of the devices with a file system that is mounted in any namespace, by the kernel's own lists: mountinfo knows this
+ * process's namespace alone, and shows btrfs under a number that is not its device's. (ext3 is the ext4 driver's.)
  */
-async function findFileSystem(tree: DeviceTree, name: string): Promise<string | undefined> {
+export async function devicesWithFileSystem(tree: DeviceTree): Promise<readonly string[]> {
   const root = `${tree.sysRoot}/fs`;
-  for (const fileSystem of ['ext4', 'xfs']) {
-    if (await exists(`${root}/${fileSystem}/${name}`)) return fileSystem;
-  }
-  for (const uuid of await namesIn(`${root}/btrfs`)) {
-    if (await exists(`${root}/btrfs/${uuid}/devices/${name}`)) return 'btrfs';
-  }
-  return undefined;
+  const names = [...(await namesIn(`${root}/ext4`)), ...(await namesIn(`${root}/xfs`))];
+  for (const uuid of await namesIn(`${root}/btrfs`)) names.push(...(await namesIn(`${root}/btrfs/${uuid}/devices`)));
+  return names;
 }

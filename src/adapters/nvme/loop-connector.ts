@@ -4,8 +4,7 @@ import type { NodeId, SubsystemNqn } from '../../domain/nqn';
 import type { MountPort } from '../mount/port';
 import type { CommandResult, ProcessPort } from '../process/port';
 import { type BackingLinks, createBackingLinks, findFile } from './backing-link';
-import { type DeviceTree, lookAtDevice, requireUsable } from './block-device';
-import { wordsOf } from './connect-failure';
+import { type DeviceTree, lookAtDevice } from './block-device';
 import { requireUnheld } from './device-holders';
 import { inTurn } from './in-turn';
 import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
@@ -14,6 +13,7 @@ import { type Clock, pollUntil, systemClock } from './poll';
 import type { ConnectorPort, ConnectTarget, Device } from './port';
 import { exists, nodeNumbersOf } from './sysfs';
 import { undoAfter } from './undo';
+import { wordsOf } from './words';
 
 export interface LoopConnectorOptions {
   readonly processes: ProcessPort;
@@ -94,7 +94,11 @@ class LoopConnector implements ConnectorPort {
     const path = await this.links.pathOf(nqn);
     const before = await this.loopsOf(path);
     const sources = { tree: this.tree, mounts: this.options.mounts };
-    for (const { name } of before) await requireUnheld(sources, nqn, name);
+    await requireUnheld(
+      sources,
+      nqn,
+      before.map(({ name }) => name),
+    );
     for (const { name } of before) await this.detach(nqn, path, name);
     const limitMs = this.limits.goneMs;
     const after = await this.poll({ limitMs, path, enough: (loops) => loops.length === 0 });
@@ -142,7 +146,11 @@ class LoopConnector implements ConnectorPort {
       const names = [loop, ...others].map((each) => each?.name ?? 'none').join(', ');
       throw new Fault('DeviceMismatch', `${nqn}: several loop devices on its file: ${names}`);
     }
-    const { path, major, minor, sizeBytes } = requireUsable(nqn, await lookAtDevice(this.tree, loop.name));
+    const seen = await lookAtDevice(this.tree, loop.name);
+    if (seen.kind === 'unusable') {
+      throw new Fault('DeviceMismatch', `${nqn}: connected, without a device that can be used: ${seen.why}`);
+    }
+    const { path, major, minor, sizeBytes } = seen.device;
     return { nqn, path, major, minor, sizeBytes, state: loop.leaving ? 'deleting' : 'live' };
   }
 

@@ -2,6 +2,7 @@ import { Fault } from '../../domain/fault';
 import type { SubsystemNqn } from '../../domain/nqn';
 import { isControllerName, isNamespaceName } from '../../domain/nvme-sysfs';
 import { type DeviceTree, lookAtDevice, type SeenDevice } from './block-device';
+import { devicesWithFileSystem } from './device-holders';
 import { findAttribute, namesIn } from './sysfs';
 
 /** A controller is one session with a target; the kernel's words for its state. */
@@ -50,6 +51,22 @@ export async function findConnection(tree: DeviceTree, nqn: SubsystemNqn): Promi
   if (subsystems.length === 0) return undefined;
   const usable = await withoutHidden(tree, [...namespaces]);
   return { subsystems, controllers, namespaces: usable, seen: await lookAtNamespaces(tree, usable) };
+}
+
+/**
+ * Devices of these subsystems that the kernel has given up and a mount still holds; they keep their subsystem from going. In
+ * sysfs there is only the file system left of them.
+ */
+export async function findStaleDevices(
+  tree: DeviceTree,
+  { subsystems, namespaces }: NvmeConnection,
+): Promise<readonly string[]> {
+  const prefixes = subsystems.map((name) => name.replace(/^nvme-subsys([0-9]+)$/, 'nvme$1n'));
+  const mounted = await devicesWithFileSystem(tree);
+  return mounted.filter((name) => {
+    const isOurs = isNamespaceName(name) && prefixes.some((prefix) => name.startsWith(prefix));
+    return isOurs && !namespaces.includes(name);
+  });
 }
 
 /** Whether there is a session of this NQN that a second one must not be made beside. */

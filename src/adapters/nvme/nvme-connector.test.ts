@@ -237,11 +237,49 @@ describe('connect', () => {
     ]);
   });
 
-  it('passes the keep-alive time on if there is one, and a host name as it is', async () => {
-    await connector.connect({ ...target, keepAliveTmo: 7, address: 'rds.example.org' });
-    const args = processes.commands[0]?.args ?? [];
-    expect(args.at(-1)).toBe('--keep-alive-tmo=7');
-    expect(args).toContain('rds.example.org');
+  it('passes the keep-alive time on if there is one', async () => {
+    await connector.connect({ ...target, keepAliveTmo: 7 });
+    expect(processes.commands[0]?.args.at(-1)).toBe('--keep-alive-tmo=7');
+  });
+
+  it('resolves a host name, which nvme-cli may be built without, and tries its addresses in turn', async () => {
+    const stdout = [
+      'fd00::1         STREAM rds.example.org',
+      'fd00::1         DGRAM  ',
+      '10.0.0.9        STREAM ',
+      '10.0.0.9        DGRAM  ',
+      '',
+    ].join('\n');
+    processes.on['ahosts'] = () => ({ stdout });
+    processes.on['connect'] = (args) => {
+      if (args.includes('fd00::1')) return { exitCode: 1, stderr: 'Connection refused' };
+      kernel.addVolume(0, nqn);
+      return {};
+    };
+    expect((await connector.connect({ ...target, address: 'rds.example.org' })).connectedNow).toBe(true);
+    const tried = processes.commands.map(({ file, args }) => [file, args[0], args[4]]);
+    expect(tried).toEqual([
+      ['getent', 'ahosts', undefined],
+      ['nvme', 'connect', 'fd00::1'],
+      ['nvme', 'connect', '10.0.0.9'],
+    ]);
+    await connector.disconnect(nqn);
+    processes.on['connect'] = () => ({ exitCode: 1, stderr: 'Connection refused' });
+    const refused = 'nothing listens there (nvme connect: Connection refused)';
+    expect((await fault(connector.connect({ ...target, address: 'rds.example.org' }))).message).toBe(
+      `${nqn}: not connected: rds.example.org, [fd00::1]:4420: ${refused}; 10.0.0.9:4420: ${refused}`,
+    );
+  });
+
+  it.each([
+    ['knows no such name', { exitCode: 2 }],
+    ['answers with nothing', {}],
+    ['answers with nonsense', { stdout: 'ahosts\n' }],
+  ])('says so when the resolver %s', async (_what, result) => {
+    processes.on['ahosts'] = () => result;
+    const { kind, message } = await fault(connector.connect({ ...target, address: 'rds.example.org' }));
+    expect([kind, message]).toEqual(['ConnectFailed', expect.stringContaining('rds.example.org has no IP address')]);
+    expect(processes.verbs).toEqual(['ahosts']);
   });
 
   it('leaves what is connected as it is, and picks it out of several', async () => {
@@ -422,21 +460,20 @@ describe('connect', () => {
   });
 
   it.each([
-    ['Failed to write to /dev/nvme-fabrics: Connection refused', 'nothing listens at 10.0.0.1:4420'],
-    ['Failed to write to /dev/nvme-fabrics: Connection timed out', '10.0.0.1:4420 does not answer'],
-    ['Failed to write to /dev/nvme-fabrics: No route to host', 'there is no way to 10.0.0.1:4420'],
-    ['failed to resolve host 10.0.0.1 info', '10.0.0.1 has no IP address'],
+    ['Failed to write to /dev/nvme-fabrics: Connection refused', 'nothing listens there (nvme'],
+    ['Failed to write to /dev/nvme-fabrics: Connection timed out', 'no answer (nvme'],
+    ['Failed to write to /dev/nvme-fabrics: No route to host', 'there is no way there (nvme'],
     [
       'Failed to write to /dev/nvme-fabrics: Input/output error\ncould not add new controller: failed to write',
-      `either it does not allow the host ${host.hostNqn}, or it exports no such NQN`,
+      `either the host ${host.hostNqn} is not allowed, or no such NQN is exported`,
     ],
-    ['something new', '(nvme connect: something new)'],
-    ['', '(nvme connect: exit 1 without a word)'],
+    ['something new', ': nvme connect: something new'],
+    ['', ': nvme connect: exit 1 without a word'],
   ])('explains %j', async (stderr, meaning) => {
     processes.on['connect'] = () => ({ exitCode: 1, stderr });
     const { kind, message } = await fault(connector.connect(target));
     expect(kind).toBe('ConnectFailed');
-    expect(message).toContain(`${nqn}: not connected to 10.0.0.1:4420: `);
+    expect(message).toContain(`${nqn}: not connected: 10.0.0.1:4420: `);
     expect(message).toContain(meaning);
     expect(message).not.toMatch(/\n/);
     expect(processes.verbs).toEqual(['connect']);
@@ -586,15 +623,17 @@ describe('disconnect', () => {
     [
       'it is mounted in another namespace',
       () => kernel.write('sys/fs/xfs/nvme0n1/error/fail_at_unmount', '1'),
-      'a xfs on nvme0n1 is mounted',
+      'nvme0n1 is mounted, in another mount namespace or as a device that is gone',
     ],
     [
       'it is mounted as btrfs, which has numbers of its own',
-      () => {
-        mounts.push(mountOf('0:39', '/mnt/c'));
-        kernel.write('sys/fs/btrfs/3f2504e0-4f89-11d3-9a0c-0305e82c3301/devices/nvme0n1', '');
-      },
-      'a btrfs on nvme0n1 is mounted',
+      () => mounts.push({ ...mountOf('0:39', '/mnt/c'), fileSystemType: 'btrfs', source: `${kernel.devRoot}/nvme0n1` }),
+      'nvme0n1 is mounted at /mnt/c',
+    ],
+    [
+      'it is part of a btrfs that is mounted under another device’s name',
+      () => kernel.write('sys/fs/btrfs/3f2504e0-4f89-11d3-9a0c-0305e82c3301/devices/nvme0n1', ''),
+      'nvme0n1 is mounted, in another mount namespace or as a device that is gone',
     ],
   ])('pulls no disk while %s', async (_what, hold, words) => {
     kernel.addVolume(0, nqn);
@@ -603,6 +642,19 @@ describe('disconnect', () => {
     const { kind, message } = await fault(connector.disconnect(nqn));
     expect([kind, message]).toEqual(['MountBusy', `${nqn}: still in use: ${words}`]);
     expect(processes.commands).toEqual([]);
+  });
+
+  it('says at once that a mount holds a device that the kernel has given up', async () => {
+    kernel.addSubsystem(3, nqn);
+    kernel.write('sys/fs/ext4/nvme3n1/errors_count', '1');
+    kernel.write('sys/fs/ext4/nvme30n1/errors_count', '0');
+    const words = 'nvme3n1 is mounted, in another mount namespace or as a device that is gone';
+    const { kind, message } = await fault(connector.disconnect(nqn));
+    expect([kind, message]).toEqual(['MountBusy', `${nqn}: still in use: ${words}`]);
+    expect(processes.commands).toEqual([]);
+    kernel.remove('sys/fs/ext4/nvme3n1');
+    processes.on['disconnect'] = () => kernel.removeVolume(3);
+    await connector.disconnect(nqn);
   });
 
   it('works after a restart, by the NQN alone', async () => {

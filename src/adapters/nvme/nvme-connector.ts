@@ -2,14 +2,15 @@ import { Fault } from '../../domain/fault';
 import type { SubsystemNqn } from '../../domain/nqn';
 import type { Bytes } from '../../domain/size';
 import type { MountPort } from '../mount/port';
-import type { Command, ProcessPort } from '../process/port';
-import { type DeviceTree, requireUsable } from './block-device';
-import { connectFailure, saysConnected, wordsOf } from './connect-failure';
+import type { ProcessPort } from '../process/port';
+import type { DeviceTree } from './block-device';
 import { requireUnheld } from './device-holders';
 import { inTurn } from './in-turn';
 import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
+import { runNvmeConnect } from './nvme-connect';
 import {
   findConnection,
+  findStaleDevices,
   formatConnection,
   isConnected,
   isLeaving,
@@ -19,8 +20,9 @@ import {
 } from './nvme-connection';
 import { type Clock, pollUntil, systemClock } from './poll';
 import type { ConnectorPort, ConnectTarget, Device, HostIdentity } from './port';
-import { exists, nodeNumbersOf } from './sysfs';
+import { nodeNumbersOf } from './sysfs';
 import { undoAfter } from './undo';
+import { wordsOf } from './words';
 
 export interface NvmeConnectorOptions {
   readonly processes: ProcessPort;
@@ -55,7 +57,8 @@ class NvmeConnector implements ConnectorPort {
     const { nqn } = target;
     const before = await this.look(nqn, { limitMs: this.limits.goneMs, enough: (seen) => !isLeaving(seen) });
     if (isLeaving(before)) throw this.timeout(nqn, 'the connection before is not gone', this.limits.goneMs, before);
-    const connectedNow = !isConnected(before) && (await this.runConnect(target));
+    const connectedNow =
+      !isConnected(before) && (await runNvmeConnect({ ...this.options, tree: this.tree, ...this.terms(nqn) }, target));
     try {
       return { device: await this.waitForDevice(nqn), connectedNow };
     } catch (error) {
@@ -84,28 +87,10 @@ class NvmeConnector implements ConnectorPort {
     const before = await findConnection(this.tree, nqn);
     if (!before) return;
     const sources = { tree: this.tree, mounts: this.options.mounts };
-    for (const name of before.namespaces) await requireUnheld(sources, nqn, name);
+    await requireUnheld(sources, nqn, [...before.namespaces, ...(await findStaleDevices(this.tree, before))]);
     await this.run(nqn, ['disconnect', '-n', nqn]);
     const after = await this.look(nqn, { limitMs: this.limits.goneMs, enough: (seen) => seen === undefined });
     if (after) throw this.timeout(nqn, 'disconnected, and not gone', this.limits.goneMs, after);
-  }
-
-  /** Whether this very run made the connection. */
-  private async runConnect(target: ConnectTarget): Promise<boolean> {
-    const { processes, host } = this.options;
-    await this.requireModule(target.nqn);
-    const args = connectArguments(target, host);
-    const result = await processes.run({ file: 'nvme', args, ...this.terms(target.nqn) });
-    if (result.exitCode === 0) return true;
-    if (saysConnected(result)) return false;
-    throw connectFailure(target, host, result);
-  }
-
-  /** nvme-tcp may be built into the kernel, so lsmod does not tell. */
-  private async requireModule(nqn: SubsystemNqn): Promise<void> {
-    const { sysRoot, devRoot } = this.tree;
-    if ((await exists(`${sysRoot}/module/nvme_tcp`)) || (await exists(`${devRoot}/nvme-fabrics`))) return;
-    throw new Fault('NodeToolMissing', `${nqn}: the kernel module nvme-tcp is not loaded (modprobe nvme-tcp)`);
   }
 
   /** Live, with a size: what reads a device of a session that is not live waits with it. */
@@ -122,7 +107,11 @@ class NvmeConnector implements ConnectorPort {
   }
 
   private deviceOf(nqn: SubsystemNqn, connection: NvmeConnection): Device {
-    const { path, major, minor, sizeBytes } = requireUsable(nqn, connection.seen);
+    if (connection.seen.kind === 'unusable') {
+      const found = formatConnection(connection);
+      throw new Fault('DeviceMismatch', `${nqn}: connected, without a device that can be used: ${found}`);
+    }
+    const { path, major, minor, sizeBytes } = connection.seen.device;
     return { nqn, path, major, minor, sizeBytes, state: stateOf(connection) };
   }
 
@@ -135,7 +124,7 @@ class NvmeConnector implements ConnectorPort {
   }
 
   /** While a command of an NQN hangs in the kernel, what it may still do is not known: no other is begun. */
-  private terms(nqn: SubsystemNqn): Pick<Command, 'limitMs' | 'lane'> {
+  private terms(nqn: SubsystemNqn): { readonly limitMs: number; readonly lane: string } {
     return { limitMs: this.limits.commandMs, lane: `nvme ${nqn}` };
   }
 
@@ -154,14 +143,4 @@ class NvmeConnector implements ConnectorPort {
     const found = seen ? formatConnection(seen) : 'nothing';
     return new Fault('NodeTimeout', `${nqn}: ${what} after ${limitMs / 1_000} s: ${found}`);
   }
-}
-
-/** Every value an argument of its own; no shell ever reads them. */
-function connectArguments(target: ConnectTarget, host: HostIdentity): readonly string[] {
-  const { nqn, address, port, ctrlLossTmo, reconnectDelay, keepAliveTmo } = target;
-  const where = ['-t', 'tcp', '-a', address, '-s', `${port}`, '-n', nqn];
-  const who = ['--hostnqn', host.hostNqn, '--hostid', host.hostId];
-  const times = [`--ctrl-loss-tmo=${ctrlLossTmo}`, `--reconnect-delay=${reconnectDelay}`];
-  const keepAlive = keepAliveTmo === undefined ? [] : [`--keep-alive-tmo=${keepAliveTmo}`];
-  return ['connect', ...where, ...who, ...times, ...keepAlive];
 }
