@@ -24,7 +24,7 @@ export function createActivityInterceptor({
         operation: workflowType,
         activity: activityType,
         workflowId,
-        volumeId: volumeIdOf(input.args),
+        volumeId: volumeIdOf(input.args) ?? workflowId?.split('/')[1],
         attempt,
       };
       const context = Context.current();

@@ -3,7 +3,7 @@ import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
 import type { VolumeId } from '../domain/volume-id';
-import { findNote, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
+import { findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 
 /** What is asked of a volume that is staged here, without Temporal and without the RDS. */
 export interface PublishWish {
@@ -27,11 +27,23 @@ export interface VolumeStats {
 export function createLocalVolumes(parts: NodeParts) {
   return {
     /** Throws NotStaged, PublishedDifferently, PathNotOurs. */
-    publish: (wish: PublishWish): Promise<void> => publish(parts, wish),
+    publish: async (wish: PublishWish): Promise<void> => {
+      const stagingTargetPath = await placeOf(parts, wish.stagingTargetPath, 'staging_target_path');
+      const targetPath = await placeOf(parts, wish.targetPath, 'target_path');
+      await publish(parts, { ...wish, stagingTargetPath, targetPath });
+    },
     /** OK where nothing is published. Removes what was made for it, and never anything with content. */
-    unpublish: (volumeId: VolumeId, targetPath: string): Promise<void> => unpublish(parts, volumeId, targetPath),
+    unpublish: async (volumeId: VolumeId, targetPath: string): Promise<void> => {
+      await unpublish(parts, volumeId, await placeOf(parts, targetPath, 'target_path'));
+    },
     /** Throws VolumeNotFound if the volume is not at that path. */
-    stats: (asked: StatsWish): Promise<VolumeStats> => stats(parts, asked),
+    stats: async (asked: StatsWish): Promise<VolumeStats> => {
+      const volumePath = await placeOf(parts, asked.volumePath, 'volume_path');
+      const staging = asked.stagingTargetPath;
+      const stagingTargetPath =
+        staging === undefined ? undefined : await placeOf(parts, staging, 'staging_target_path');
+      return await stats(parts, { ...asked, volumePath, stagingTargetPath });
+    },
   };
 }
 
@@ -42,7 +54,7 @@ async function publish(parts: NodeParts, wish: PublishWish): Promise<void> {
   if (note.mode.kind !== kind) {
     throw new Fault('NotStaged', `${volumeId} is staged as ${note.mode.kind} at ${stagingTargetPath}, not as ${kind}`);
   }
-  const device = await parts.connector.find(note.nqn);
+  const { device } = await findConnection(parts, note.nqn);
   if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node any more`);
   if (kind === 'block') await publishDevice(parts, wish, device);
   else await publishMount(parts, wish, device);
@@ -84,8 +96,8 @@ async function publishDevice({ paths }: NodeParts, wish: PublishWish, device: De
 }
 
 async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: string): Promise<void> {
-  const { connector, mounts, paths } = parts;
-  const device = await connector.find(nqnOf(parts, undefined, volumeId));
+  const { mounts, paths } = parts;
+  const { device } = await findConnection(parts, nqnOf(parts, undefined, volumeId));
   for (let seen = await mountsAt(mounts, targetPath); seen.length > 0; seen = await mountsAt(mounts, targetPath)) {
     const top = seen.at(-1);
     if (device && top) requireOurs(top, { volumeId, device, path: targetPath });
@@ -102,10 +114,10 @@ export interface StatsWish {
 }
 
 async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath }: StatsWish): Promise<VolumeStats> {
-  const { connector, fileSystems, mounts, paths } = parts;
+  const { fileSystems, mounts, paths } = parts;
   const note: StageNote | undefined =
     stagingTargetPath === undefined ? undefined : await findNote(parts, { volumeId, stagingTargetPath });
-  const device = await connector.find(nqnOf(parts, note, volumeId));
+  const { device } = await findConnection(parts, nqnOf(parts, note, volumeId));
   const seen = (await mountsAt(mounts, volumePath)).at(-1);
   if (seen) {
     if (device && !isOf(device, seen)) throw notThere(volumeId, volumePath);
@@ -138,7 +150,7 @@ async function mountStats({ mounts }: NodeParts, { volumePath, seen, device }: M
 }
 
 function whyAbnormal(device: Device | undefined): string | undefined {
-  if (!device) return 'the volume is not connected to this node any more';
+  if (!device) return 'the volume is not connected to this node any more, or its connection has lost its device';
   return device.state === 'live' ? undefined : `its connection is not live but ${device.state}`;
 }
 

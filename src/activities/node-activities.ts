@@ -1,24 +1,31 @@
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
-import type { NodeActivities } from '../contract/activities';
+import type { NodeActivities, StageStep } from '../contract/activities';
 import { Fault } from '../domain/fault';
 import { parseFileSystem } from '../domain/file-system';
-import { formatBytes, parseBytes } from '../domain/size';
+import { type Bytes, formatBytes, parseBytes } from '../domain/size';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
-import { findNote, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
+import { findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 import { isSameMode, parseStage, type Stage } from './stage-input';
 
 /** What is done on a node, over its connector, its mounts and its file systems. */
 export function createNodeActivities(parts: NodeParts): NodeActivities {
+  const stageOf = async (step: StageStep): Promise<Stage> => {
+    const stage = parseStage(step);
+    return { ...stage, stagingTargetPath: await placeOf(parts, stage.stagingTargetPath, 'staging_target_path') };
+  };
   return {
-    connectVolume: (step) => connectVolume(parts, parseStage(step)),
-    prepareFileSystem: (step) => prepareFileSystem(parts, parseStage(step)),
-    mountStaging: (step) => mountStaging(parts, parseStage(step)),
-    undoStage: (step) => undoStage(parts, parseStage(step)),
-    unstageVolume: ({ volumeId, stagingTargetPath }) => unstage(parts, parseVolumeId(volumeId), stagingTargetPath),
+    connectVolume: async (step) => connectVolume(parts, await stageOf(step)),
+    prepareFileSystem: async (step) => prepareFileSystem(parts, await stageOf(step)),
+    mountStaging: async (step) => mountStaging(parts, await stageOf(step)),
+    undoStage: async (step) => undoStage(parts, await stageOf(step)),
+    unstageVolume: async ({ volumeId, stagingTargetPath }) => {
+      await unstage(parts, parseVolumeId(volumeId), await placeOf(parts, stagingTargetPath, 'staging_target_path'));
+    },
     growFileSystem: async ({ volumeId, volumePath, sizeBytes }) => {
       const leastBytes = sizeBytes === undefined ? undefined : parseBytes(sizeBytes, 'sizeBytes');
-      const device = await grow(parts, { volumeId: parseVolumeId(volumeId), volumePath, leastBytes });
+      const place = await placeOf(parts, volumePath, 'volume_path');
+      const device = await grow(parts, { volumeId: parseVolumeId(volumeId), volumePath: place, leastBytes });
       return { sizeBytes: device.sizeBytes.toString() };
     },
   };
@@ -31,7 +38,7 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
   if (note && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
     throw new Fault('StagedDifferently', `${volumeId} is staged at ${stagingTargetPath} already, in another way`);
   }
-  const connected = await connector.find(target.nqn);
+  const { connected } = await findConnection(parts, target.nqn);
   if (!note || !connected) {
     // Before the act: a process that dies between the two leaves a note of too much, never a connection that nobody knows of.
     const connectedBy = connected ? undefined : runId;
@@ -63,7 +70,11 @@ async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> 
   if ((await mounts.list()).some((mount) => isOf(device, mount))) return;
   const note = await getNote(parts, stage);
   const content = await fileSystems.inspect(device.path);
-  if (content.kind === 'file-system' && content.type === mode.fileSystem && !note.formatting) return;
+  if (content.kind === 'file-system' && content.type === mode.fileSystem) {
+    // Also after a format whose end was not seen: mkfs writes what makes it a file system last.
+    if (note.formatting) await notes.write({ ...note, formatting: false });
+    return;
+  }
   if (content.kind !== 'blank' && !note.formatting) {
     const found = content.kind === 'file-system' ? `an ${content.type} file system` : content.found;
     throw new Fault('DeviceNotBlank', `${volumeId}: ${found} is on it, not ${mode.fileSystem}; it is never formatted`);
@@ -77,7 +88,7 @@ async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> 
     devicePath: device.path,
     fileSystem: mode.fileSystem,
     options: mkfsOptions,
-    interrupted: note.formatting,
+    resumes: note.formatting,
   });
   await notes.write({ ...note, formatting: false });
 }
@@ -118,9 +129,9 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
   const note = await findNote(parts, stage);
   if (!note) return;
   if (note.mountedBy === runId) {
-    const device = await connector.find(note.nqn);
+    const { device } = await findConnection(parts, note.nqn);
     const seen = (await mountsAt(mounts, stagingTargetPath)).at(-1);
-    if (device && seen && isOf(device, seen)) await mounts.unmount(stagingTargetPath);
+    if (seen && (!device || isOf(device, seen))) await mounts.unmount(stagingTargetPath);
   }
   if (note.connectedBy !== runId) {
     if (note.mountedBy === runId) await notes.write({ ...note, mountedBy: undefined });
@@ -133,10 +144,10 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
 }
 
 async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: string): Promise<void> {
-  const { connector, mounts, notes } = parts;
+  const { connector, fileSystems, mounts, notes } = parts;
   const note = await findNote(parts, { volumeId, stagingTargetPath });
   const nqn = nqnOf(parts, note, volumeId);
-  const device = await connector.find(nqn);
+  const { device } = await findConnection(parts, nqn);
   for (
     let seen = await mountsAt(mounts, stagingTargetPath);
     seen.length > 0;
@@ -149,21 +160,24 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
       throw new Fault('PathNotOurs', `${stagingTargetPath}: ${top?.source} is mounted there, not ${volumeId}`);
     await mounts.unmount(stagingTargetPath);
   }
+  // mountinfo forgets a mount before its last data is written.
+  if (device) await fileSystems.requireUnused(device.path);
   await connector.disconnect(nqn);
-  if (await connector.find(nqn)) throw new Fault('NodeTimeout', `${volumeId}: the kernel still has its connection`);
+  if ((await findConnection(parts, nqn)).connected)
+    throw new Fault('NodeTimeout', `${volumeId}: the kernel still has its connection`);
   await notes.remove(stagingTargetPath);
 }
 
 interface GrowWish {
   readonly volumeId: VolumeId;
   readonly volumePath: string;
-  readonly leastBytes: bigint | undefined;
+  readonly leastBytes: Bytes | undefined;
 }
 
 async function grow(parts: NodeParts, { volumeId, volumePath, leastBytes }: GrowWish): Promise<Device> {
   const { connector, fileSystems, mounts } = parts;
   const nqn = nqnOf(parts, undefined, volumeId);
-  const device = await connector.rescan(nqn);
+  const device = await connector.rescan(nqn, leastBytes);
   if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node`);
   if (leastBytes !== undefined && device.sizeBytes < leastBytes) {
     const sizes = `${formatBytes(device.sizeBytes)}, not yet ${formatBytes(leastBytes)}`;

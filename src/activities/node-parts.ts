@@ -13,6 +13,8 @@ export interface NodeParts {
   readonly fileSystems: FileSystemsPort;
   readonly paths: PathsPort;
   readonly notes: StageNotesPort;
+  /** All paths are below it: the kubelet's own. */
+  readonly kubeletDir: string;
   /** For volumes whose note is gone: what their NQNs begin with. */
   readonly nqnPrefix: NqnPrefix;
 }
@@ -46,4 +48,23 @@ export async function findNote(
 /** The volume's NQN: of its note or, without one, as this driver makes it. */
 export function nqnOf({ nqnPrefix }: NodeParts, note: StageNote | undefined, volumeId: VolumeId): SubsystemNqn {
   return note?.nqn ?? subsystemNqnOf(nqnPrefix, volumeId);
+}
+
+/** Whether the kernel has a connection of that NQN, and its device: one that has lost its device has none to be looked at. */
+export async function findConnection(
+  { connector }: NodeParts,
+  nqn: SubsystemNqn,
+): Promise<{ readonly connected: boolean; readonly device: Device | undefined }> {
+  try {
+    const device = await connector.find(nqn);
+    return { connected: device !== undefined, device };
+  } catch (error) {
+    if (error instanceof Fault && error.kind === 'DeviceMismatch') return { connected: true, device: undefined };
+    throw error;
+  }
+}
+
+/** A path as mountinfo shows it, below the kubelet's directory and with no link on the way. Throws InvalidArgument naming the field. */
+export function placeOf({ paths, kubeletDir }: NodeParts, path: string, field: string): Promise<string> {
+  return paths.resolveBelow(path, kubeletDir, field);
 }

@@ -14,6 +14,15 @@ import {
   GetPluginInfoRequest,
   IdentityClient,
   ListVolumesRequest,
+  NodeClient,
+  NodeExpandVolumeRequest,
+  NodeGetCapabilitiesRequest,
+  NodeGetInfoRequest,
+  NodeGetVolumeStatsRequest,
+  NodePublishVolumeRequest,
+  NodeStageVolumeRequest,
+  NodeUnpublishVolumeRequest,
+  NodeUnstageVolumeRequest,
   ProbeRequest,
   ValidateVolumeCapabilitiesRequest,
 } from '../csi/generated/csi';
@@ -55,6 +64,30 @@ export function createCsiClient(socketPath: string) {
 }
 
 export type CsiClient = ReturnType<typeof createCsiClient>;
+
+/** A caller as the kubelet is, of a node's socket. */
+export function createCsiNodeClient(socketPath: string) {
+  const address = `unix:${socketPath}`;
+  const node = new NodeClient(address, credentials.createInsecure());
+  const identity = new IdentityClient(address, credentials.createInsecure());
+  return {
+    stage: rpc(NodeStageVolumeRequest, node.nodeStageVolume.bind(node)),
+    unstage: rpc(NodeUnstageVolumeRequest, node.nodeUnstageVolume.bind(node)),
+    publish: rpc(NodePublishVolumeRequest, node.nodePublishVolume.bind(node)),
+    unpublish: rpc(NodeUnpublishVolumeRequest, node.nodeUnpublishVolume.bind(node)),
+    stats: rpc(NodeGetVolumeStatsRequest, node.nodeGetVolumeStats.bind(node)),
+    expand: rpc(NodeExpandVolumeRequest, node.nodeExpandVolume.bind(node)),
+    getInfo: rpc(NodeGetInfoRequest, node.nodeGetInfo.bind(node)),
+    getCapabilities: rpc(NodeGetCapabilitiesRequest, node.nodeGetCapabilities.bind(node)),
+    probe: rpc(ProbeRequest, identity.probe.bind(identity)),
+    close(): void {
+      node.close();
+      identity.close();
+    },
+  };
+}
+
+export type CsiNodeClient = ReturnType<typeof createCsiNodeClient>;
 
 /** A method as a function of what differs from the message's defaults. Rejects with gRPC's ServiceError. */
 function rpc<Request, Reply>(

@@ -1,11 +1,14 @@
 #!/usr/bin/env node
+import './node-version';
 import { Command, CommanderError } from 'commander';
 import type * as simulatorModule from '../simulator/command';
 import { ConfigError } from '../workers/config/config-error';
 import type * as controllerModule from '../workers/controller';
+import type * as nodeModule from '../workers/node';
 import { VERSION } from '../workers/version';
 import type * as controllerCommandModule from './controller-command';
 import type * as demoModule from './demo';
+import type * as nodeCommandModule from './node-command';
 
 /** Exit codes: an error while working; a wrong call or configuration. */
 const FAILED = 1;
@@ -28,6 +31,19 @@ const SUBCOMMANDS: readonly Subcommand[] = [
         runController: async (config, context) => {
           const { runController }: typeof controllerModule = require('../workers/controller');
           await runController(config, context);
+        },
+      });
+    },
+  },
+  {
+    name: 'node',
+    summary: 'serve CSI Identity and Node, and act on this node: connect, format, mount',
+    load: () => {
+      const { nodeCommand }: typeof nodeCommandModule = require('./node-command');
+      return nodeCommand({
+        runNode: async (config, context) => {
+          const { runNode }: typeof nodeModule = require('../workers/node');
+          await runNode(config, context);
         },
       });
     },

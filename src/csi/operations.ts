@@ -10,13 +10,13 @@ import { CONTROLLER_TASK_QUEUE } from '../contract/task-queues';
 import { Fault } from '../domain/fault';
 import { memoOf, type Operation, subjectOf } from './operation';
 import { describePending } from './pending';
-import { callTemporal, unreachableOr } from './temporal-calls';
+import { callTemporal, reasonOf } from './temporal-calls';
 
-/** For how long a caller waits: until its deadline, or until it hangs up. */
+/** For how long a caller waits: until its deadline, until it hangs up, or until this process stops. */
 export interface Patience {
   /** Undefined: the caller has named none. */
   readonly deadline: Date | undefined;
-  readonly hungUp: AbortSignal;
+  readonly ended: AbortSignal;
 }
 
 /** Start or join: the one way in which an RPC changes a volume. */
@@ -34,7 +34,7 @@ const DESCRIBE_LIMIT_MS = 400;
 
 export function createOperations(client: Client): RunOperation {
   return async (operation, patience) => {
-    const waiting = AbortSignal.any([AbortSignal.timeout(waitMsOf(patience)), patience.hungUp]);
+    const waiting = AbortSignal.any([AbortSignal.timeout(waitMsOf(patience)), patience.ended]);
     for (;;) {
       const run = (await start(client, operation)) ?? (await joinHolder(client, operation, waiting));
       if (run) return await resultOf(client, { operation, run, waiting });
@@ -142,11 +142,23 @@ async function resultOf<Name extends OperationName>(
     return await Promise.race([result, stopped.promise]);
   } catch (error) {
     if (waiting.aborted) throw await pending(client, operation);
-    if (!(error instanceof WorkflowFailedError)) throw unreachableOr(error);
+    if (!(error instanceof WorkflowFailedError)) throw unknownOutcome(operation, error);
     throw faultOf(error.cause, subjectOf(operation)) ?? new Error(`${subjectOf(operation)} failed`, { cause: error });
   } finally {
     waiting.removeEventListener('abort', stop);
   }
+}
+
+/** Whatever else goes wrong while a run is waited for, the run may go on: no answer may say that it does not. */
+function unknownOutcome(operation: Operation<OperationName>, error: unknown): Fault {
+  const why = error instanceof WorkflowNotFoundError ? 'Temporal does not know its run any more' : reasonOf(error);
+  return new Fault(
+    'TemporalUnreachable',
+    `${subjectOf(operation)} was started and may go on: ${why}; repeat the call`,
+    {
+      cause: error,
+    },
+  );
 }
 
 /** The answer to a caller whose patience has ended: what the volume's run waits for. */

@@ -21,7 +21,8 @@ function describeActivity(activity: PendingActivity): string {
   if (waitingFor) return `${step}: ${waitingFor}`;
   const failure = activity.lastFailure?.message;
   const next = secondsOf(activity.nextAttemptScheduleTime);
-  const again = next === undefined ? '' : `, next attempt at ${new Date(next * 1000).toISOString()}`;
+  const again =
+    next === undefined || next * 1000 < Date.now() ? '' : `, next attempt at ${new Date(next * 1000).toISOString()}`;
   return failure ? `${step}, last failure: ${failure}${again}` : `${step}, no failure so far`;
 }
 

@@ -16,7 +16,11 @@ afterEach(async () => {
 
 const seen: [string, string][] = [];
 const logger = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-const scope = { logger, observe: (rpc: string, code: string) => void seen.push([rpc, code]) };
+const scope = {
+  logger,
+  observe: (rpc: string, code: string) => void seen.push([rpc, code]),
+  stopping: new AbortController().signal,
+};
 const newSocketPath = (): string => path.join(mkdtempSync(path.join(tmpdir(), 'rds-csi-server-')), 'csi.sock');
 
 async function serve(socketPath: string, probe: () => Promise<ProbeResponse> | ProbeResponse): Promise<CsiServer> {

@@ -1,5 +1,7 @@
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
+import path from 'node:path';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Fault } from '../domain/fault';
 
@@ -24,6 +26,9 @@ export async function startCsiServer({ socketPath, services }: CsiServerOptions)
   const server = new Server();
   for (const { definition, implementation } of services) server.addService(definition, implementation);
   await removeStaleSocket(socketPath);
+  await access(path.dirname(socketPath), constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+    throw new Fault('InvalidArgument', `endpoint: ${path.dirname(socketPath)} cannot be written to: ${error.code}`);
+  });
   await new Promise<void>((resolve, reject) => {
     server.bindAsync(`unix:${socketPath}`, ServerCredentials.createInsecure(), (error) =>
       error ? reject(error) : resolve(),

@@ -15,20 +15,15 @@ export async function callTemporal<T>(
   try {
     return await connection.withDeadline(Date.now() + limitMs, call);
   } catch (error) {
-    throw unreachableOr(error);
+    if (!(error instanceof ServiceError) && !isGrpcServiceError(error)) throw error;
+    throw new Fault('TemporalUnreachable', `Temporal cannot be reached: ${reasonOf(error)}; repeat the call`, {
+      cause: error,
+    });
   }
 }
 
-/** TemporalUnreachable if the error says that Temporal did not answer; else the error itself. */
-export function unreachableOr(error: unknown): unknown {
+/** Why a call to Temporal failed, for a person. */
+export function reasonOf(error: unknown): string {
   const cause = error instanceof ServiceError ? (error.cause ?? error) : error;
-  if (!(error instanceof ServiceError) && !isGrpcServiceError(error)) return error;
-  const reason = isGrpcServiceError(cause) ? cause.details : String(cause);
-  return new Fault(
-    'TemporalUnreachable',
-    `Temporal cannot be reached, so nothing can be started or joined: ${reason}`,
-    {
-      cause: error,
-    },
-  );
+  return isGrpcServiceError(cause) ? cause.details : String(cause);
 }

@@ -61,9 +61,10 @@ function parseLine(line: string): Mount {
   const [id, parentId, device, root, mountPoint, options] = fields;
   const [fileSystemType, source, ...superOptions] = separator < 0 ? [] : fields.slice(separator + 1);
   const numbers = DEVICE.exec(device ?? '');
-  const hasNumbers = numbers && NUMBER.test(id ?? '') && NUMBER.test(parentId ?? '');
-  const hasPlace = root && mountPoint?.startsWith('/') && options;
-  if (!hasNumbers || !hasPlace || !fileSystemType || source === undefined || superOptions.length === 0) {
+  const areNumbers = NUMBER.test(id ?? '') && NUMBER.test(parentId ?? '');
+  // An empty source is one.
+  const isWhole = root && mountPoint && options && fileSystemType && source !== undefined && superOptions.length > 0;
+  if (!areNumbers || !numbers || !isWhole || !mountPoint.startsWith('/')) {
     throw new Fault('NodeToolFailed', `mountinfo: a line that cannot be read: ${formatUntrusted(line)}`);
   }
   return {

@@ -19,6 +19,7 @@ import type { ControllerConfig } from './config/controller-config';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
 import { type ControllerMetrics, createControllerMetrics } from './metrics';
+import { endWithin } from './stop';
 import { createTemporalClient, monitorTemporal, type TemporalClient } from './temporal-client';
 import { superviseWorker } from './temporal-worker';
 import { VERSION } from './version';
@@ -54,14 +55,16 @@ export async function runController(config: ControllerConfig, { logger, signal }
   const http =
     config.httpAddress &&
     (await startHttpServer({ address: config.httpAddress, registry: metrics.registry, ready, logger }));
-  const server = await serve(config, { logger, metrics, array, ready, run: createOperations(temporal.client) });
+  const server = await serve(config, { logger, signal, metrics, array, ready, run: createOperations(temporal.client) });
   logger.info({ endpoint: config.socketPath, clusterId: config.clusterId }, 'the controller serves');
 
   if (!signal.aborted) await once(signal, 'abort');
   logger.info({}, 'the controller stops');
-  await server.stop(CALL_GRACE_MS);
-  await worker.ended;
-  await Promise.all([array.stop(), temporal.connection.close(), http?.close()]);
+  const end = async (): Promise<void> => {
+    await Promise.all([server.stop(CALL_GRACE_MS), worker.ended]);
+    await Promise.all([array.stop(), temporal.connection.close(), http?.close()]);
+  };
+  await endWithin(end, logger);
 }
 
 function nodesOf(config: ControllerConfig, connection: TemporalClient['connection']): NodesPort {
@@ -90,6 +93,7 @@ function workerOptionsOf(config: ControllerConfig, { array, nodes, logger }: Wor
 
 interface ServedParts {
   readonly logger: Logger;
+  readonly signal: AbortSignal;
   readonly metrics: ControllerMetrics;
   readonly array: RdsArray;
   readonly ready: () => boolean;
@@ -97,8 +101,8 @@ interface ServedParts {
 }
 
 async function serve(config: ControllerConfig, parts: ServedParts): Promise<CsiServer> {
-  const { logger, metrics, array, ready, run } = parts;
-  const scope = { logger, observe: metrics.observeRpc };
+  const { logger, signal, metrics, array, ready, run } = parts;
+  const scope = { logger, observe: metrics.observeRpc, stopping: signal };
   const { driverName, clusterId, volumePaths, nvme } = config;
   const probe = (): boolean => {
     metrics.recordConnection(config.rds.address, array.connected);

@@ -10,6 +10,11 @@ const OPERATION_OF_RPC: Readonly<Record<string, string>> = {
   ControllerExpandVolume: 'expand',
   ControllerPublishVolume: 'controller_publish',
   ControllerUnpublishVolume: 'controller_unpublish',
+  NodeStageVolume: 'stage',
+  NodeUnstageVolume: 'unstage',
+  NodePublishVolume: 'publish',
+  NodeUnpublishVolume: 'unpublish',
+  NodeExpandVolume: 'node_expand',
 };
 
 /** From a read on a quiet RDS to the longest that an RPC waits, in seconds. */
@@ -39,6 +44,12 @@ export function createControllerMetrics(): ControllerMetrics {
     observeConnection: observeConnectionIn(registry, recordConnection),
     recordConnection,
   };
+}
+
+/** The node's: what it was asked. */
+export function createNodeMetrics(): Pick<ControllerMetrics, 'registry' | 'observeRpc'> {
+  const registry = new Registry();
+  return { registry, observeRpc: observeRpcIn(registry) };
 }
 
 function observeRpcIn(registry: Registry): ObserveRpc {

@@ -1,5 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { Client, Connection, defaultGrpcRetryOptions, makeGrpcRetryInterceptor } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  defaultGrpcRetryOptions,
+  isGrpcServiceError,
+  makeGrpcRetryInterceptor,
+} from '@temporalio/client';
 import { ensureSearchAttributes } from '../../temporal/search-attributes';
 import type { Logger } from '../domain/log';
 import type { TemporalConfig } from './config/controller-config';
@@ -61,11 +67,13 @@ export function monitorTemporal({ temporal, logger, signal }: MonitorOptions): T
     });
   };
   const watch = async (): Promise<void> => {
-    let reason: string | undefined = 'not asked yet';
+    let reason: Failure | undefined = { kind: undefined, message: 'not asked yet' };
     while (!signal.aborted) {
-      const found = await check().then(() => undefined, messageOf);
+      const found = await check().then(() => undefined, failureOf);
       if (found === undefined && reason !== undefined) logger.info({ namespace }, 'Temporal is connected');
-      if (found !== undefined && reason !== found) logger.warn({ namespace }, `Temporal cannot be used: ${found}`);
+      if (found !== undefined && (state.connected || reason?.kind !== found.kind)) {
+        logger.warn({ namespace }, `Temporal cannot be used: ${found.message}`);
+      }
       reason = found;
       state.connected = found === undefined;
       await delay(CHECK_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
@@ -75,6 +83,13 @@ export function monitorTemporal({ temporal, logger, signal }: MonitorOptions): T
   return state;
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+interface Failure {
+  /** What tells one kind of failure from another: texts have times in them. */
+  readonly kind: unknown;
+  readonly message: string;
+}
+
+function failureOf(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  return { kind: isGrpcServiceError(error) ? error.code : message, message };
 }

@@ -1,12 +1,13 @@
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ServiceError } from '@grpc/grpc-js';
 import { jest } from '@jest/globals';
 import { stringify } from 'yaml';
-import { type CsiClient, createCsiClient } from '../../src/cli/csi-client';
+import { type CsiClient, type CsiNodeClient, createCsiClient, createCsiNodeClient } from '../../src/cli/csi-client';
 import { cleanEnvironment } from '../../src/cli/embedded';
 import { type Program, startProgram } from '../../src/cli/program';
 import { type SimulatedRds, startSimulatedRds } from '../../src/cli/simulated-rds';
@@ -36,6 +37,20 @@ export interface ControllerOptions {
   readonly ready?: boolean;
 }
 
+/** A node process as a user starts it, and a kubelet of it. */
+export interface Node {
+  readonly csi: CsiNodeClient;
+  readonly program: Program;
+  readonly socketPath: string;
+  readonly kubeletDir: string;
+  log(): Promise<string>;
+}
+
+export interface NodeOptions {
+  /** Fields of the configuration that differ from the kit's. */
+  readonly config?: Readonly<Record<string, unknown>>;
+}
+
 /** A whole driver: a simulated RDS, a Temporal namespace of its own, and one controller process or more. */
 export interface Driver {
   readonly rds: RdsUnderTest;
@@ -44,6 +59,8 @@ export interface Driver {
   readonly csi: CsiClient;
   readonly controller: Controller;
   startController(options?: ControllerOptions): Promise<Controller>;
+  /** A node process with connector `loop`, on the simulated RDS's own files; its kubelet's folder is its own. */
+  startNode(nodeId: string, options?: NodeOptions): Promise<Node>;
   stop(): Promise<void>;
 }
 
@@ -84,6 +101,42 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
     if (ready) await waitUntilReady(controller);
     return controller;
   };
+  const nodes: Node[] = [];
+  const startNode = async (nodeId: string, { config = {} }: NodeOptions = {}): Promise<Node> => {
+    const name = `${nodeId}-${nodes.length}`;
+    const socketPath = path.join(folder, `${name}.sock`);
+    const kubeletDir = path.join(folder, `kubelet-${nodeId}`);
+    await mkdir(kubeletDir, { recursive: true });
+    const fields = {
+      endpoint: `unix://${socketPath}`,
+      nodeId,
+      connector: 'loop',
+      loopBackingDir: path.join(folder, 'rds'),
+      kubeletDir,
+      temporalAddress: temporal.address,
+      temporalNamespace: temporal.namespace,
+      httpAddress: '',
+      logLevel: 'debug',
+      ...config,
+    };
+    const configFile = path.join(folder, `${name}.yaml`);
+    await writeFile(configFile, stringify(fields));
+    const logFile = path.join(folder, `${name}.log`);
+    const program = startProgram({
+      main: MAIN,
+      args: ['node', '--config', configFile],
+      logFile,
+      env: cleanEnvironment(),
+    });
+    const csi = createCsiNodeClient(socketPath);
+    const node = { csi, program, socketPath, kubeletDir, log: () => readFile(logFile, 'utf8') };
+    nodes.push(node);
+    await waitFor(
+      async () => existsSync(socketPath) && (await csi.probe({}, 2_000)).ready === true,
+      async () => `the node does not serve:\n${await node.log()}`,
+    );
+    return node;
+  };
   const controller = await startController(options);
   return {
     rds: rdsUnderTest(rds),
@@ -91,20 +144,37 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
     csi: controller.csi,
     controller,
     startController,
+    startNode,
     async stop() {
       await Promise.all(
-        controllers.map(async ({ csi, program }) => {
+        [...controllers, ...nodes].map(async ({ csi, program }) => {
           csi.close();
           await program.stop();
         }),
       );
       const unknown = unknownToTheManual(await rds.scripts());
       await Promise.all([rds.close(), temporal.close()]);
+      releaseAllBelow(folder);
       await rm(folder, { recursive: true, force: true });
       // Whatever the whole suite has sent to an RDS is held against the manual here.
       if (unknown.length > 0) throw new Error(`sent to the RDS, and not in MikroTik's manual: ${unknown.join('; ')}`);
     },
   };
+}
+
+/** What a failed test has left mounted or on loop devices: the next ones shall not find it. */
+function releaseAllBelow(folder: string): void {
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '');
+  for (const place of mounts.filter((mounted) => mounted.startsWith(`${folder}/`)).reverse())
+    spawnSync('umount', [place]);
+  const loops =
+    spawnSync('losetup', ['--noheadings', '--raw', '--output', 'NAME,BACK-FILE'], { encoding: 'utf8' }).stdout ?? '';
+  for (const line of loops.split('\n')) {
+    const [name, file] = line.split(' ');
+    if (name && file?.startsWith(`${folder}/`)) spawnSync('losetup', ['--detach', name]);
+  }
 }
 
 /** What a disk was given, as text: `nvme-tcp-export` is `yes`. */

@@ -12,7 +12,7 @@ export const newVolumeId = (): VolumeId => parseVolumeId(`pvc-${randomUUID()}`);
 
 export const within = (ms: number): Patience => ({
   deadline: new Date(Date.now() + ms),
-  hungUp: new AbortController().signal,
+  ended: new AbortController().signal,
 });
 
 export const patient = (): Patience => within(30_000);

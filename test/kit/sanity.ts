@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -19,6 +19,9 @@ export interface SanityOptions {
   readonly focus?: string;
   readonly skip?: string;
   readonly accessType?: 'mount' | 'block';
+  /** Where it stages and publishes; folders of its own by default. Their parents are made. */
+  readonly mountDir?: string;
+  readonly stagingDir?: string;
   /** StorageClass parameters of the volumes that it makes. */
   readonly parameters?: Readonly<Record<string, string>>;
   /** 10 GiB by default, and 1 GiB more for the expanded one. */
@@ -86,21 +89,32 @@ async function argumentsOf(options: SanityOptions, folder: string, reportFile: s
   const args = [
     `--csi.endpoint=${options.endpoint}`,
     `--csi.controllerendpoint=${options.controllerEndpoint}`,
-    `--csi.mountdir=${path.join(folder, 'mount')}`,
-    `--csi.stagingdir=${path.join(folder, 'staging')}`,
+    `--csi.mountdir=${await folderFor(options.mountDir ?? path.join(folder, 'mount'))}`,
+    `--csi.stagingdir=${await folderFor(options.stagingDir ?? path.join(folder, 'staging'))}`,
     `--csi.testvolumeaccesstype=${options.accessType ?? 'mount'}`,
     `--ginkgo.json-report=${reportFile}`,
     '--ginkgo.no-color',
   ];
   if (options.focus) args.push(`--ginkgo.focus=${options.focus}`);
   if (options.skip) args.push(`--ginkgo.skip=${options.skip}`);
-  if (options.volumeSizeBytes !== undefined) args.push(`--csi.testvolumesize=${options.volumeSizeBytes}`);
+  if (options.volumeSizeBytes !== undefined) {
+    args.push(
+      `--csi.testvolumesize=${options.volumeSizeBytes}`,
+      `--csi.testvolumeexpandsize=${2n * options.volumeSizeBytes}`,
+    );
+  }
   if (options.parameters) {
     const file = path.join(folder, 'parameters.yaml');
     await writeFile(file, JSON.stringify(options.parameters));
     args.push(`--csi.testvolumeparameters=${file}`);
   }
   return args;
+}
+
+/** csi-sanity makes the folder itself, in a parent that is there. */
+async function folderFor(place: string): Promise<string> {
+  await mkdir(path.dirname(place), { recursive: true });
+  return place;
 }
 
 /** What it printed. Its exit code tells nothing that the report does not. */

@@ -133,7 +133,7 @@ describe('a caller whose patience ends', () => {
     const gate = Promise.withResolvers<void>();
     disks.trouble = () => gate.promise;
     const caller = new AbortController();
-    const waiting = run(createOf(volumeId), { deadline: undefined, hungUp: caller.signal });
+    const waiting = run(createOf(volumeId), { deadline: undefined, ended: caller.signal });
     await waitForRuns(volumeId, ['createVolume RUNNING']);
     caller.abort();
     expect((await faultOf(waiting)).kind).toBe('OperationPending');

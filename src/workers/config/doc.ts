@@ -1,10 +1,16 @@
 import { CONTROLLER_FIELDS } from './controller-config';
 import { type FieldTable, flagOf, variableOf } from './field';
 import { CONFIG_KEY } from './load';
+import { NODE_FIELDS } from './node-config';
 
 /** docs/configuration.md, whole. `npm run docs` writes it; a test holds it against the tables. */
 export function formatConfigurationDoc(): string {
-  return [INTRODUCTION, formatSection('rds-csi controller', CONTROLLER_FIELDS), EXAMPLE].join('\n');
+  return [
+    INTRODUCTION,
+    formatSection('rds-csi controller', CONTROLLER_FIELDS),
+    formatSection('rds-csi node', NODE_FIELDS),
+    EXAMPLE,
+  ].join('\n');
 }
 
 function formatSection(command: string, table: FieldTable): string {

@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import path from 'node:path';
+import { Runtime } from '@temporalio/worker';
+import { createActivityInterceptor } from '../activities/interceptor';
+import { createLocalVolumes } from '../activities/local-volumes';
+import { createNodeActivities } from '../activities/node-activities';
+import type { NodeParts } from '../activities/node-parts';
+import { createFileSystems } from '../adapters/mount/file-systems';
+import { createMounts } from '../adapters/mount/mounts';
+import { createPaths } from '../adapters/mount/paths';
+import type { MountPort } from '../adapters/mount/port';
+import { hostIdentityOf } from '../adapters/nvme/host-identity';
+import { createLoopConnector } from '../adapters/nvme/loop-connector';
+import { createNvmeConnector } from '../adapters/nvme/nvme-connector';
+import type { ConnectorPort } from '../adapters/nvme/port';
+import type { ProcessPort } from '../adapters/process/port';
+import { createProcesses } from '../adapters/process/processes';
+import { fileNotes } from '../adapters/stage-notes/file-notes';
+import { nodeTaskQueueOf } from '../contract/task-queues';
+import { IdentityService, NodeService } from '../csi/generated/csi';
+import { createIdentityService } from '../csi/identity';
+import { createNodeService } from '../csi/node';
+import { createOperations, type RunOperation } from '../csi/operations';
+import { type CsiServer, startCsiServer } from '../csi/server';
+import type { ObserveRpc } from '../csi/unary';
+import type { Logger } from '../domain/log';
+import type { NodeId } from '../domain/nqn';
+import type { NodeConfig } from './config/node-config';
+import { startHttpServer } from './http-server';
+import { temporalRuntimeOptions } from './log';
+import { createNodeMetrics } from './metrics';
+import { endWithin } from './stop';
+import { createTemporalClient, monitorTemporal } from './temporal-client';
+import { superviseWorker } from './temporal-worker';
+import { VERSION } from './version';
+
+/** Calls under way when the process is told to stop get this long to answer. */
+const CALL_GRACE_MS = 2_000;
+/** Stages that run at a time; more wait in Temporal. */
+const MOST_ACTIVITIES = 8;
+
+interface NodeProcess {
+  readonly logger: Logger;
+  /** Aborted: take no more work, let what is under way end, and return. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The node process: CSI Identity and Node on a Unix socket, and a worker for this node's own activities. What is staged goes on
+ * being published, unpublished and looked at whether Temporal and the RDS are there or not; so it is always ready.
+ */
+export async function runNode(config: NodeConfig, { logger, signal }: NodeProcess): Promise<void> {
+  Runtime.install(temporalRuntimeOptions(logger));
+  const metrics = createNodeMetrics();
+  const parts = partsOf(config, logger);
+  const temporal = createTemporalClient(config.temporal);
+  monitorTemporal({ temporal, logger, signal });
+  const worker = superviseWorker({
+    temporal: config.temporal,
+    options: {
+      taskQueue: nodeTaskQueueOf(config.nodeId),
+      activities: { ...createNodeActivities(parts) },
+      interceptors: { activity: [createActivityInterceptor({ logger, waitingFor: () => undefined })] },
+      maxConcurrentActivityTaskExecutions: MOST_ACTIVITIES,
+    },
+    logger,
+    signal,
+  });
+  const http =
+    config.httpAddress &&
+    (await startHttpServer({ address: config.httpAddress, registry: metrics.registry, ready: () => true, logger }));
+  const server = await serve(config, {
+    logger,
+    signal,
+    observe: metrics.observeRpc,
+    parts,
+    run: createOperations(temporal.client),
+  });
+  logger.info({ endpoint: config.socketPath, nodeId: config.nodeId }, 'the node serves');
+
+  if (!signal.aborted) await once(signal, 'abort');
+  logger.info({}, 'the node stops');
+  const end = async (): Promise<void> => {
+    await Promise.all([server.stop(CALL_GRACE_MS), worker.ended]);
+    await Promise.all([temporal.connection.close(), http?.close()]);
+  };
+  await endWithin(end, logger);
+}
+
+function partsOf({ nodeId, nqnPrefix, kubeletDir, connector }: NodeConfig, logger: Logger): NodeParts {
+  const processes = createProcesses({ logger });
+  const mounts = createMounts({ processes });
+  return {
+    nodeId,
+    nqnPrefix,
+    kubeletDir,
+    mounts,
+    connector: connectorOf(connector, { processes, mounts, nodeId }),
+    fileSystems: createFileSystems({ processes, mounts }),
+    paths: createPaths({ processes, mounts }),
+    notes: fileNotes,
+  };
+}
+
+interface ConnectorParts {
+  readonly processes: ProcessPort;
+  readonly mounts: MountPort;
+  readonly nodeId: NodeId;
+}
+
+function connectorOf(chosen: NodeConfig['connector'], parts: ConnectorParts): ConnectorPort {
+  if (chosen.kind === 'nvme') return createNvmeConnector({ ...parts, host: hostIdentityOf(parts.nodeId) });
+  const { backingDir } = chosen;
+  return createLoopConnector({
+    ...parts,
+    // Where the simulator keeps what its /file lists; its docs say so.
+    pathOf: (filePath) => path.join(backingDir, 'files', filePath),
+    linkRoot: path.join(backingDir, 'nodes'),
+  });
+}
+
+interface ServedParts {
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly observe: ObserveRpc;
+  readonly parts: NodeParts;
+  readonly run: RunOperation;
+}
+
+async function serve(config: NodeConfig, { logger, signal, observe, parts, run }: ServedParts): Promise<CsiServer> {
+  const scope = { logger, observe, stopping: signal };
+  const { driverName, nodeId, kubeletDir, maxVolumes, topology, socketPath } = config;
+  const identity = { driverName, version: VERSION, ready: () => true, controller: false };
+  const node = { nodeId, kubeletDir, maxVolumes, topology, run, local: createLocalVolumes(parts) };
+  return await startCsiServer({
+    socketPath,
+    services: [
+      { definition: IdentityService, implementation: createIdentityService(identity, scope) },
+      { definition: NodeService, implementation: createNodeService(node, scope) },
+    ],
+  });
+}

@@ -1,0 +1,42 @@
+import path from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type Driver, type Node, startDriver } from '../kit/driver';
+import { runCsiSanity } from '../kit/sanity';
+
+// Loop devices and mounts are root's.
+const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? describe : describe.skip;
+
+/** What csi-sanity leaves out by itself because no capability declares it. */
+const UNDECLARED = [/Snapshot/i, /clone/i, /ModifyVolume/i, /GroupController/i];
+
+let driver: Driver;
+let node: Node;
+
+asRoot('csi-sanity against controller and node processes', () => {
+  beforeAll(async () => {
+    driver = await startDriver({ config: { nodeCheck: 'task-queue' } });
+    node = await driver.startNode('node-a');
+  });
+
+  afterAll(async () => {
+    await driver.stop();
+  });
+
+  it.each(['mount', 'block'] as const)(
+    '%s volumes: all of it, nothing skipped that is declared',
+    async (accessType) => {
+      const result = await runCsiSanity({
+        endpoint: `unix:${node.socketPath}`,
+        controllerEndpoint: `unix:${driver.controller.socketPath}`,
+        accessType,
+        mountDir: path.join(node.kubeletDir, accessType, 'mount'),
+        stagingDir: path.join(node.kubeletDir, accessType, 'staging'),
+        volumeSizeBytes: 2n ** 30n,
+      });
+      expect(result.failures).toEqual([]);
+      expect(result.skips.filter((skip) => !UNDECLARED.some((what) => what.test(skip)))).toEqual([]);
+      expect(result.passed).toBeGreaterThan(60);
+      expect((await driver.csi.listVolumes({})).entries).toEqual([]);
+    },
+  );
+});
