@@ -1,21 +1,30 @@
 /**
  * The time limits of one try, which depend on one another. All in milliseconds.
- * exec < heartbeat < start-to-close: a try that was lost (its process killed, its connection cut) is repeated only when the
- * script that it had sent is over, so that two tries never overlap.
+ * exec < heartbeat: a try whose process was killed, or whose connection was cut, is repeated only when the script that it had sent
+ * is over, as far as that can be known from here: RouterOS may take longer than the limit of an exec, and then a try that nobody
+ * watches any more may still take effect (docs/limitations.md). While the connection is alive it is watched, up to the limit of
+ * a change. start-to-close holds the most that one try may take, two scripts that each wait for their turn, and the try before it
+ * in the same process.
  */
 
 /** Longest that an exec may wait for its turn on the SSH connection, the connection's set-up included. */
 export const EXEC_QUEUE_LIMIT_MS = 8_000;
-/** Longest that a script on the RDS may run, from the moment it was sent. */
+/** Longest that a read on the RDS may run, from the moment it was sent; and a change whose connection was lost meanwhile. */
 export const EXEC_LIMIT_MS = 20_000;
+/** Longest that a change is waited for while its connection is alive, from the moment it was sent. */
+export const CHANGE_LIMIT_MS = 120_000;
 /** A worker that has not been heard of for so long is dead. */
 export const HEARTBEAT_TIMEOUT_MS = 25_000;
 export const HEARTBEAT_INTERVAL_MS = 2_000;
-/** Longest that one try of an activity on the RDS may take. */
-export const START_TO_CLOSE_TIMEOUT_MS = 30_000;
-/** Back-off between tries: 1 s, doubled, at most 16 s, for ever. */
+/** Longest that one try of an activity on the RDS may take: 2 × (queue + change), and some. Heartbeats tell a dead worker earlier. */
+export const START_TO_CLOSE_TIMEOUT_MS = 300_000;
+/** Back-off between tries: 1 s, doubled, at most 12 s, for ever. */
 export const RETRY_INITIAL_INTERVAL_MS = 1_000;
-export const RETRY_MAXIMUM_INTERVAL_MS = 16_000;
+/**
+ * The last try before the RDS returns may take 5 s to find that it cannot connect: with these 12 s, and what the next try takes,
+ * an operation is complete within 20 s of the return.
+ */
+export const RETRY_MAXIMUM_INTERVAL_MS = 12_000;
 /** An RPC answers this long before its caller's deadline, so that the caller learns the cause. */
 export const ANSWER_BEFORE_DEADLINE_MS = 500;
 /** Longest that an RPC without a deadline waits. */

@@ -271,24 +271,40 @@ describe('turns', () => {
 });
 
 describe('a script without an answer', () => {
-  it('is given up at its limit; the connection is used no more, and what runs over it is left to finish', async () => {
-    const server = await startServer(SILENCE);
-    const { session, events } = sessionTo(server.port, { limits: { execLimitMs: 400 } });
-    const begun = performance.now();
-    const hanging = faultOf(session.exec('hanging', CHANGE));
-    await until(() => performance.now() - begun > 200);
-    const other = session.exec('other', READ);
-    const fault = await hanging;
-    expect(fault.kind).toBe('ArrayNoAnswer');
-    expect(fault.message).toContain('within 400 ms');
-    expect(session.state).toMatchObject({ connected: false, reason: 'a script was not over within 400 ms' });
-    expect(events.at(-1)).toMatchObject({ kind: 'disconnected' });
-    server.received[1]?.answer('late');
-    await expect(other).resolves.toMatchObject({ stdout: 'late' });
+  it.each([
+    ['a read', READ, { execLimitMs: 400 }],
+    ['a change', CHANGE, { execLimitMs: 100, changeLimitMs: 400 }],
+  ])(
+    'is given up at the limit of %s; the connection is used no more, and what runs over it is left to finish',
+    async (_fact, effect, limits) => {
+      const server = await startServer(SILENCE);
+      const { session, events } = sessionTo(server.port, { limits });
+      const begun = performance.now();
+      const hanging = faultOf(session.exec('hanging', effect));
+      await until(() => performance.now() - begun > 200);
+      const other = session.exec('other', CHANGE);
+      const fault = await hanging;
+      expect(fault.kind).toBe('ArrayNoAnswer');
+      expect(fault.message).toContain('within 400 ms');
+      expect(session.state).toMatchObject({ connected: false, reason: 'a script was not over within 400 ms' });
+      expect(events.at(-1)).toMatchObject({ kind: 'disconnected' });
+      server.received[1]?.answer('late');
+      await expect(other).resolves.toMatchObject({ stdout: 'late' });
 
-    server.behave = ECHO;
-    await expect(session.exec('next', READ)).resolves.toMatchObject({ stdout: 'next\r\n' });
-    expect(server.connections).toBe(2);
+      server.behave = ECHO;
+      await expect(session.exec('next', READ)).resolves.toMatchObject({ stdout: 'next\r\n' });
+      expect(server.connections).toBe(2);
+    },
+  );
+
+  it('is waited for beyond the limit of a read, if it changes something and its connection is alive', async () => {
+    const server = await startServer(SILENCE);
+    const { session } = sessionTo(server.port, { limits: { execLimitMs: 100 } });
+    const change = session.exec('x', CHANGE);
+    await until(() => server.received.length === 1);
+    expect((await faultOf(session.exec('y', READ))).message).toContain('within 100 ms');
+    server.received[0]?.answer('late, and true');
+    await expect(change).resolves.toMatchObject({ stdout: 'late, and true' });
   });
 
   it('is told at once for a read when the connection is cut', async () => {

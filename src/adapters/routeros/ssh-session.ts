@@ -7,7 +7,7 @@ import { type ConnectionEvent, ConnectionKeeper } from './connection-keeper';
 import { createHostKeyCheck, type HostKeySource } from './host-key';
 import type { ArrayConnection } from './port';
 import { openConnection, type SshConnection, type SshCredentials } from './ssh-connection';
-import type { RunOutcome } from './ssh-exec';
+import type { RunLimits, RunOutcome } from './ssh-exec';
 import { createTurns, type Turns } from './turns';
 
 /** The limits of a session; all times in milliseconds. */
@@ -16,8 +16,10 @@ export interface SshSessionLimits {
   readonly execsAtOnce: number;
   /** Longest that a script waits until it is sent, the connection's set-up included. */
   readonly queueLimitMs: number;
-  /** Longest that a script runs, from the moment it is sent. */
+  /** Longest that a read is waited for, and a change whose connection is lost, from the moment it is sent. */
   readonly execLimitMs: number;
+  /** Longest that a change is waited for while its connection is alive, from the moment it is sent. At least `execLimitMs`. */
+  readonly changeLimitMs: number;
   readonly connectLimitMs: number;
   readonly keepaliveIntervalMs: number;
   readonly keepaliveCount: number;
@@ -31,6 +33,7 @@ export const SSH_SESSION_LIMITS: SshSessionLimits = {
   execsAtOnce: 4,
   queueLimitMs: 8_000,
   execLimitMs: 20_000,
+  changeLimitMs: 120_000,
   connectLimitMs: 5_000,
   keepaliveIntervalMs: 5_000,
   keepaliveCount: 2,
@@ -102,7 +105,7 @@ export class SshSession implements ArrayConnection {
     this.#keeper.start();
   }
 
-  /** Sends nothing more; ends when what was sent is over, at most one exec limit later. */
+  /** Sends nothing more; ends when what was sent is over, at most one limit of a change later. */
   async stop(): Promise<void> {
     this.#keeper.stop(STOPPING);
     this.#stopping.abort();
@@ -122,19 +125,21 @@ export class SshSession implements ArrayConnection {
   }
 
   async #exec(script: string, { effect, signal }: ExecOptions): Promise<ScriptOutput> {
-    const { execLimitMs, mostOutputBytes } = this.#limits;
+    const { execLimitMs, changeLimitMs, mostOutputBytes } = this.#limits;
     const { connection, giveBack } = await this.#takeLine(signal);
     const sentMs = performance.now();
-    const limits = { limitMs: execLimitMs, mostOutputBytes, signal: effect === 'read' ? signal : undefined };
+    // RouterOS goes on with a change for as long as it takes, whether it is waited for or not. Whoever waits here holds the
+    // volume's lock, and must not let go of it before that script is over: only a dead connection ends the wait earlier.
+    const limitMs = effect === 'change' ? changeLimitMs : execLimitMs;
+    const limits = { limitMs, mostOutputBytes, signal: effect === 'read' ? signal : undefined };
     const outcome = await connection.run(script, limits).finally(giveBack);
     // Nothing that comes over a connection which has swallowed a script can be trusted to come in time.
-    if (outcome.kind === 'timed-out') connection.retire(`a script was not over within ${execLimitMs} ms`);
-    // RouterOS may still be running a change that it was sent, although nobody hears it any more. Whoever waits here holds the
-    // volume's lock, and must not let go of it before that script is surely over: so the answer comes when its limit is.
+    if (outcome.kind === 'timed-out') connection.retire(`a script was not over within ${limitMs} ms`);
+    // A script whose connection is gone cannot be seen to end: its usual limit is what there is left to wait for.
     if (outcome.kind === 'lost' && effect === 'change') {
       await delay(Math.max(0, execLimitMs - (performance.now() - sentMs)));
     }
-    return outputOf(outcome, this.address, this.#limits);
+    return outputOf(outcome, this.address, { limitMs, mostOutputBytes });
   }
 
   /** A usable connection, and a turn on it. Throws ArrayUnreachable. */
@@ -167,7 +172,9 @@ export class SshSession implements ArrayConnection {
   }
 }
 
-function outputOf(outcome: RunOutcome, address: string, limits: SshSessionLimits): ScriptOutput {
+type Limits = Pick<RunLimits, 'limitMs' | 'mostOutputBytes'>;
+
+function outputOf(outcome: RunOutcome, address: string, limits: Limits): ScriptOutput {
   if (outcome.kind === 'answered') return outcome.output;
   throw faultOf(outcome, `RDS ${address}`, limits);
 }
@@ -175,13 +182,13 @@ function outputOf(outcome: RunOutcome, address: string, limits: SshSessionLimits
 function faultOf(
   outcome: Exclude<RunOutcome, { readonly kind: 'answered' }>,
   rds: string,
-  { execLimitMs, mostOutputBytes }: SshSessionLimits,
+  { limitMs, mostOutputBytes }: Limits,
 ): Fault {
   const faults = {
     'too-long': ['ArrayUnreadable', `printed more than ${mostOutputBytes} bytes`],
     'not-sent': ['ArrayUnreachable', 'did not take the script'],
     lost: ['ArrayNoAnswer', 'did not answer a script that was sent'],
-    'timed-out': ['ArrayNoAnswer', `did not answer a script that was sent within ${execLimitMs} ms`],
+    'timed-out': ['ArrayNoAnswer', `did not answer a script that was sent within ${limitMs} ms`],
     aborted: ['ArrayNoAnswer', 'was asked and its answer not waited for: cancelled'],
   } as const satisfies Record<typeof outcome.kind, readonly [FaultKind, string]>;
   const [kind, what] = faults[outcome.kind];
