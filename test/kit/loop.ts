@@ -2,19 +2,26 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe } from '@jest/globals';
+import { describe, it } from '@jest/globals';
 import { parseMountinfo } from '../../src/domain/mountinfo';
 
-/** For tests that need Linux and root: skipped elsewhere, with a line that says so. */
-export const describeAsRoot = process.platform === 'linux' && process.getuid?.() === 0 ? describe : skipped;
+const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
+if (!isRoot) process.stderr.write('node tests are skipped: they need Linux and root\n');
 
-function skipped(name: string, act: () => void): void {
-  describe.skip(`${name} (skipped: needs Linux and root)`, act);
-}
+/** For tests that need Linux and root; elsewhere they are skipped, and a line says so. */
+export const describeAsRoot = isRoot ? describe : describe.skip;
 
 /** The tools that are not on this machine. */
-export function missingTools(...tools: readonly string[]): readonly string[] {
+function missingTools(...tools: readonly string[]): readonly string[] {
   return tools.filter((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).error !== undefined);
+}
+
+/** `it` where the tools are on this machine; else tests are skipped, and a line says why. */
+export function itWith(...tools: readonly string[]): typeof it | typeof it.skip {
+  const missing = missingTools(...tools);
+  if (missing.length === 0) return it;
+  process.stderr.write(`tests are skipped: ${missing.join(', ')} not installed\n`);
+  return it.skip;
 }
 
 /** Whether this process has a capability of the kernel, by its number (capabilities(7)); containers and sandboxes may lack some. */
@@ -38,17 +45,17 @@ export interface NodeLab {
   /** A place in the folder that is made as a directory. */
   directory(name: string): string;
   loop(sizeBytes: number): Loop;
-  /** A device over a file that is there. */
-  attach(file: string): Loop;
+  /** A device over a file that is there; options are those of losetup(8). */
+  attach(file: string, ...options: readonly string[]): Loop;
   clean(): void;
 }
 
 export function createNodeLab(): NodeLab {
   const folder = mkdtempSync(join(tmpdir(), 'rds-csi-node-'));
-  const loops: Loop[] = [];
+  const loops = new Set<Loop>();
   let files = 0;
-  const attach = (file: string): Loop => {
-    const path = run('losetup', '--find', '--show', file).trim();
+  const attach = (file: string, ...options: readonly string[]): Loop => {
+    const path = run('losetup', '--find', '--show', ...options, file).trim();
     const loop: Loop = {
       path,
       file,
@@ -56,9 +63,13 @@ export function createNodeLab(): NodeLab {
         truncateSync(file, sizeBytes);
         run('losetup', '--set-capacity', path);
       },
-      detach: () => run('losetup', '--detach', path),
+      detach() {
+        run('losetup', '--detach', path);
+        // From now on the device may be somebody else's.
+        loops.delete(loop);
+      },
     };
-    loops.push(loop);
+    loops.add(loop);
     return loop;
   };
   return {

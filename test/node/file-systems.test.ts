@@ -16,7 +16,7 @@ import { createFileSystems } from '../../src/adapters/mount/file-systems';
 import { createMounts } from '../../src/adapters/mount/mounts';
 import { createProcesses } from '../../src/adapters/process/processes';
 import type { FileSystem } from '../../src/domain/file-system';
-import { createNodeLab, describeAsRoot, hasCapability, type Loop, missingTools, type NodeLab } from '../kit/loop';
+import { createNodeLab, describeAsRoot, hasCapability, itWith, type Loop, type NodeLab } from '../kit/loop';
 
 const MIB = 1024 * 1024;
 const CAP_SYS_RESOURCE = 24;
@@ -32,14 +32,10 @@ beforeEach(() => {
 });
 afterEach(() => lab.clean());
 
-/** A case for each file system that this machine can make; the others are skipped by name. */
-function eachFileSystem(name: string, act: (fileSystem: FileSystem) => Promise<void>): void {
-  for (const fileSystem of FILE_SYSTEMS) {
-    const missing = missingTools(`mkfs.${fileSystem}`);
-    const title = `${fileSystem}: ${name}`;
-    if (missing.length > 0) it.skip(`${title} (skipped: no ${missing.join(', ')})`, () => undefined);
-    else it(title, () => act(fileSystem), 60_000);
-  }
+/** A case for each file system that this machine can make. */
+function eachFileSystem(title: string, act: (fileSystem: FileSystem) => Promise<void>): void {
+  for (const fileSystem of FILE_SYSTEMS)
+    itWith(`mkfs.${fileSystem}`)(`${fileSystem}: ${title}`, () => act(fileSystem), 60_000);
 }
 
 async function faultOf(act: Promise<unknown>): Promise<unknown> {

@@ -16,6 +16,7 @@ const FILE_MODE = 0o640;
 const DEVICE_MODE = '0600';
 /** PATH_MAX of Linux, with its NUL. */
 const LONGEST_PATH_BYTES = 4_095;
+const LONGEST_SEGMENT_BYTES = 255;
 
 type Mounts = Pick<MountPort, 'list' | 'stats'>;
 
@@ -50,7 +51,8 @@ export function createPaths({ processes, mounts = createMounts({ processes }) }:
 type Find = PathsPort['find'];
 
 async function ensureDirectory({ path, find }: { readonly path: string; readonly find: Find }): Promise<void> {
-  for (const folder of [...parentsOf(path), path]) {
+  const folders = (await find(path)) === undefined ? parentsOf(path) : [];
+  for (const folder of [...folders, path]) {
     const entry = await find(folder);
     if (entry === undefined) await make(() => mkdir(folder, { mode: DIRECTORY_MODE }), folder);
     else if (entry.kind !== 'directory' && entry.kind !== 'mount-point') throw notOurs(folder, entry, 'a directory');
@@ -139,6 +141,9 @@ async function resolveBelow({
   const refuse = (why: string) => new Fault('InvalidArgument', `${field}: ${formatUntrusted(path)} ${why}`);
   if (path === '') throw new Fault('InvalidArgument', `${field}: missing`);
   if (Buffer.byteLength(path) > LONGEST_PATH_BYTES) throw refuse(`has more than ${LONGEST_PATH_BYTES} bytes`);
+  if (path.split('/').some((segment) => Buffer.byteLength(segment) > LONGEST_SEGMENT_BYTES)) {
+    throw refuse(`has a segment of more than ${LONGEST_SEGMENT_BYTES} bytes`);
+  }
   if (path.includes('\0')) throw refuse('holds a NUL');
   if (!path.startsWith('/')) throw refuse('is not absolute');
   const trimmed = path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
