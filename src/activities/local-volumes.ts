@@ -12,6 +12,8 @@ export interface PublishWish {
   readonly targetPath: string;
   readonly kind: 'mount' | 'block';
   readonly readOnly: boolean;
+  /** Whether no other place on this node may have it at the same time: SINGLE_NODE_SINGLE_WRITER. */
+  readonly exclusive: boolean;
 }
 
 export interface VolumeStats {
@@ -56,7 +58,7 @@ async function publish(parts: NodeParts, wish: PublishWish): Promise<void> {
   }
   const { device } = await findConnection(parts, note.nqn);
   if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node any more`);
-  if (kind === 'block') await publishDevice(parts, wish, device);
+  if (kind === 'block') await publishDevice(parts, wish, { device, note });
   else await publishMount(parts, wish, device);
 }
 
@@ -73,6 +75,13 @@ async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, dev
     const way = isReadOnly(seen) ? 'read-only' : 'for writing';
     throw new Fault('PublishedDifferently', `${volumeId} is published at ${targetPath} already, ${way}`);
   }
+  const others = (await mounts.list()).filter(
+    (mount) => isOf(device, mount) && mount.mountPoint !== stagingTargetPath && mount.mountPoint !== targetPath,
+  );
+  requireAlone(
+    wish,
+    others.map(({ mountPoint }) => mountPoint),
+  );
   await paths.ensureDirectory(targetPath);
   await mounts.bind({ source: stagingTargetPath, target: targetPath, readOnly });
   const bound = (await mountsAt(mounts, targetPath)).at(-1);
@@ -81,18 +90,38 @@ async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, dev
   }
 }
 
-async function publishDevice({ paths }: NodeParts, wish: PublishWish, device: Device): Promise<void> {
+interface Staged {
+  readonly device: Device;
+  readonly note: StageNote;
+}
+
+async function publishDevice({ notes, paths }: NodeParts, wish: PublishWish, { device, note }: Staged): Promise<void> {
   const { volumeId, targetPath } = wish;
   const { major, minor } = device;
-  const found = await paths.find(targetPath);
-  if (found?.kind === 'block-device') {
-    if (found.major === major && found.minor === minor) return;
+  const numbersAt = async (path: string): Promise<string | undefined> => {
+    const found = await paths.find(path);
+    return found?.kind === 'block-device' ? `${found.major}:${found.minor}` : undefined;
+  };
+  const seen = await numbersAt(targetPath);
+  if (seen === `${major}:${minor}`) return;
+  if (seen !== undefined) {
     throw new Fault(
       'PublishedDifferently',
-      `${targetPath} is the device ${found.major}:${found.minor}, ${volumeId} is ${major}:${minor} now`,
+      `${targetPath} is the device ${seen}, ${volumeId} is ${major}:${minor} now`,
     );
   }
+  const others: string[] = [];
+  for (const path of note.devicesAt) {
+    if (path !== targetPath && (await numbersAt(path)) === `${major}:${minor}`) others.push(path);
+  }
+  requireAlone(wish, others);
+  await notes.write({ ...note, devicesAt: [...others, targetPath] });
   await paths.ensureDeviceNode({ path: targetPath, major, minor });
+}
+
+function requireAlone({ volumeId, exclusive }: PublishWish, others: readonly string[]): void {
+  if (!exclusive || others.length === 0) return;
+  throw new Fault('VolumeInUse', `${volumeId} is published at ${others.join(', ')}, and may be at one place at a time`);
 }
 
 async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: string): Promise<void> {

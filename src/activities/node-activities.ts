@@ -42,17 +42,16 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
   if (!note || !connected) {
     // Before the act: a process that dies between the two leaves a note of too much, never a connection that nobody knows of.
     const connectedBy = connected ? undefined : runId;
-    const formatting = note?.formatting ?? false;
-    const { nqn } = target;
     await notes.write({
       volumeId,
       nodeId,
-      nqn,
+      nqn: target.nqn,
       stagingTargetPath,
       mode,
       connectedBy,
       mountedBy: undefined,
-      formatting,
+      formatting: note?.formatting ?? false,
+      devicesAt: note?.devicesAt ?? [],
     });
   }
   const { device } = await connector.connect(target);

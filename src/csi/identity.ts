@@ -7,19 +7,17 @@ export interface IdentityOptions {
   readonly version: string;
   /** Whether the process can do its work now; from memory, at once. */
   readonly ready: () => boolean;
-  /** Whether this process serves the Controller service. */
-  readonly controller: boolean;
 }
 
 /** Who this plugin is and what it can do (CSI Identity). Probe answers from memory: an outage never makes it slow. */
 export function createIdentityService(options: IdentityOptions, scope: UnaryScope): IdentityServer {
-  const { driverName, version, ready, controller } = options;
-  const services = controller ? [PluginCapability_Service_Type.CONTROLLER_SERVICE] : [];
+  const { driverName, version, ready } = options;
   return {
     getPluginInfo: unary(scope, 'GetPluginInfo', () => ({ name: driverName, vendorVersion: version, manifest: {} })),
     getPluginCapabilities: unary(scope, 'GetPluginCapabilities', () => ({
       capabilities: [
-        ...services.map((type) => ({ type: { $case: 'service', value: { type } } as const })),
+        // Of the plugin as a whole, whichever of its processes is asked (CSI spec 1.12, GetPluginCapabilities).
+        { type: { $case: 'service', value: { type: PluginCapability_Service_Type.CONTROLLER_SERVICE } } } as const,
         { type: { $case: 'volumeExpansion', value: { type: PluginCapability_VolumeExpansion_Type.ONLINE } } as const },
       ],
     })),

@@ -3,9 +3,10 @@ import { nodeWorkflowIdOf } from '../contract/workflow-ids';
 import { isReaderMode, parseCapability, type VolumeCapability } from '../domain/capability';
 import { Fault } from '../domain/fault';
 import { parseMkfsOptions } from '../domain/mkfs-options';
-import { parseNodePath } from '../domain/node-path';
+import { type NodePath, parseNodePath } from '../domain/node-path';
 import type { NodeId } from '../domain/nqn';
 import { formatBytes, parseBytes } from '../domain/size';
+import { formatUntrusted } from '../domain/text';
 import { parseVolumeContext } from '../domain/volume-context';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
 import { filePathOf } from '../domain/volume-path';
@@ -69,7 +70,8 @@ export function parseNodeExpandRequest(
   request: NodeExpandVolumeRequest,
   { nodeId, kubeletDir }: NodeOptions,
 ): Operation<'expandNodeVolume'> {
-  const volumePath = parseNodePath(request.volumePath, kubeletDir, 'volume_path');
+  const volumeId = parseVolumeId(request.volumeId);
+  const volumePath = parseVolumePlace(request.volumePath, { volumeId, kubeletDir });
   if (request.stagingTargetPath !== '') parseNodePath(request.stagingTargetPath, kubeletDir, 'staging_target_path');
   if (request.volumeCapability) parseRequired(request.volumeCapability);
   const requiredBytes = parseBytes(request.capacityRange?.requiredBytes ?? 0n, 'capacity_range.required_bytes');
@@ -77,7 +79,6 @@ export function parseNodeExpandRequest(
   if (limitBytes > 0n && limitBytes < requiredBytes) {
     throw new Fault('InvalidArgument', `capacity_range.limit_bytes: ${limitBytes} is less than required_bytes`);
   }
-  const volumeId = parseVolumeId(request.volumeId);
   const sizeBytes = requiredBytes > 0n ? { sizeBytes: requiredBytes.toString() } : {};
   const summary = `grow on ${nodeId}${requiredBytes > 0n ? ` to ${formatBytes(requiredBytes)}` : ''}`;
   const input = { volumeId, nodeId, volumePath, ...sizeBytes };
@@ -95,7 +96,8 @@ export function parsePublishRequest(request: NodePublishVolumeRequest, { kubelet
   if (request.stagingTargetPath === '') throw new Fault('NotStaged', `${volumeId}: staging_target_path is missing`);
   const stagingTargetPath = parseNodePath(request.stagingTargetPath, kubeletDir, 'staging_target_path');
   const readOnly = request.readonly || isReaderMode(capability.accessMode);
-  return { volumeId, stagingTargetPath, targetPath, kind: capability.kind, readOnly };
+  const exclusive = capability.accessMode === 'single-node-single-writer';
+  return { volumeId, stagingTargetPath, targetPath, kind: capability.kind, readOnly, exclusive };
 }
 
 /** Undefined: an ID that this driver never gave out. Throws InvalidArgument. */
@@ -103,6 +105,17 @@ export function parseUnpublishRequest(request: NodeUnpublishVolumeRequest, { kub
   const targetPath = parseNodePath(request.targetPath, kubeletDir, 'target_path');
   const volumeId = findRequestedVolume(request.volumeId);
   return volumeId === undefined ? undefined : { volumeId, targetPath };
+}
+
+/** Where a volume is said to be. At a path that is not absolute there never is one. Throws InvalidArgument, VolumeNotFound. */
+export function parseVolumePlace(
+  text: string,
+  { volumeId, kubeletDir }: { readonly volumeId: VolumeId; readonly kubeletDir: string },
+): NodePath {
+  if (text !== '' && !text.startsWith('/')) {
+    throw new Fault('VolumeNotFound', `${volumeId} is not at ${formatUntrusted(text)}, which is not absolute`);
+  }
+  return parseNodePath(text, kubeletDir, 'volume_path');
 }
 
 function parseRequired(capability: WireCapability | undefined): VolumeCapability {

@@ -14,6 +14,7 @@ import {
   parseStageRequest,
   parseUnpublishRequest,
   parseUnstageRequest,
+  parseVolumePlace,
 } from './node-operations';
 import type { RunOperation } from './operations';
 import { type UnaryScope, unary } from './unary';
@@ -101,10 +102,10 @@ async function getStats(
   { local, kubeletDir }: NodeServiceOptions,
   request: NodeGetVolumeStatsRequest,
 ): Promise<NodeGetVolumeStatsResponse> {
-  const volumePath = parseNodePath(request.volumePath, kubeletDir, 'volume_path');
+  const volumeId = parseVolumeId(request.volumeId);
+  const volumePath = parseVolumePlace(request.volumePath, { volumeId, kubeletDir });
   const { stagingTargetPath: staging } = request;
   const stagingTargetPath = staging === '' ? undefined : parseNodePath(staging, kubeletDir, 'staging_target_path');
-  const volumeId = parseVolumeId(request.volumeId);
   const { kind, totalBytes, fileSystem, abnormal } = await local.stats({ volumeId, volumePath, stagingTargetPath });
   const volumeCondition = { abnormal: abnormal !== undefined, message: abnormal ?? 'connected and answering' };
   if (kind === 'block') {

@@ -115,7 +115,7 @@ async function serve(config: ControllerConfig, parts: ServedParts): Promise<CsiS
     services: [
       {
         definition: IdentityService,
-        implementation: createIdentityService({ driverName, version: VERSION, ready: probe, controller: true }, scope),
+        implementation: createIdentityService({ driverName, version: VERSION, ready: probe }, scope),
       },
       { definition: ControllerService, implementation: createControllerService(controller, scope) },
     ],

@@ -130,7 +130,7 @@ interface ServedParts {
 async function serve(config: NodeConfig, { logger, signal, observe, parts, run }: ServedParts): Promise<CsiServer> {
   const scope = { logger, observe, stopping: signal };
   const { driverName, nodeId, kubeletDir, maxVolumes, topology, socketPath } = config;
-  const identity = { driverName, version: VERSION, ready: () => true, controller: false };
+  const identity = { driverName, version: VERSION, ready: () => true };
   const node = { nodeId, kubeletDir, maxVolumes, topology, run, local: createLocalVolumes(parts) };
   return await startCsiServer({
     socketPath,

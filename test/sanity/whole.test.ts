@@ -33,7 +33,7 @@ asRoot('csi-sanity against controller and node processes', () => {
         stagingDir: path.join(node.kubeletDir, accessType, 'staging'),
         volumeSizeBytes: 2n ** 30n,
       });
-      expect(result.failures).toEqual([]);
+      expect(result.failures.map((failure) => failure.slice(0, 400))).toEqual([]);
       expect(result.skips.filter((skip) => !UNDECLARED.some((what) => what.test(skip)))).toEqual([]);
       expect(result.passed).toBeGreaterThan(60);
       expect((await driver.csi.listVolumes({})).entries).toEqual([]);

@@ -25,6 +25,7 @@ const schema = z.object({
   connectedBy: z.string().optional(),
   mountedBy: z.string().optional(),
   formatting: z.boolean(),
+  devicesAt: z.array(z.string()).default([]),
 });
 
 /**

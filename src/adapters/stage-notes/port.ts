@@ -25,6 +25,8 @@ export interface StageNote {
   readonly mountedBy: string | undefined;
   /** A file system is being made on a device that was proven blank: if the process dies, the half of one may be written over. */
   readonly formatting: boolean;
+  /** Where device nodes of it were made: mountinfo does not know of them. Some may be gone. */
+  readonly devicesAt: readonly string[];
 }
 
 /** The notes, one beside each staging path. On the disk when a call returns. */
