@@ -70,8 +70,7 @@ export function parseNodeExpandRequest(
   request: NodeExpandVolumeRequest,
   { nodeId, kubeletDir }: NodeOptions,
 ): Operation<'expandNodeVolume'> {
-  const volumeId = parseVolumeId(request.volumeId);
-  const volumePath = parseVolumePlace(request.volumePath, { volumeId, kubeletDir });
+  const { volumeId, volumePath } = parseVolumePlace(request, kubeletDir);
   if (request.stagingTargetPath !== '') parseNodePath(request.stagingTargetPath, kubeletDir, 'staging_target_path');
   if (request.volumeCapability) parseRequired(request.volumeCapability);
   const requiredBytes = parseBytes(request.capacityRange?.requiredBytes ?? 0n, 'capacity_range.required_bytes');
@@ -109,13 +108,16 @@ export function parseUnpublishRequest(request: NodeUnpublishVolumeRequest, { kub
 
 /** Where a volume is said to be. At a path that is not absolute there never is one. Throws InvalidArgument, VolumeNotFound. */
 export function parseVolumePlace(
-  text: string,
-  { volumeId, kubeletDir }: { readonly volumeId: VolumeId; readonly kubeletDir: string },
-): NodePath {
-  if (text !== '' && !text.startsWith('/')) {
-    throw new Fault('VolumeNotFound', `${volumeId} is not at ${formatUntrusted(text)}, which is not absolute`);
+  request: { readonly volumeId: string; readonly volumePath: string },
+  kubeletDir: string,
+): { readonly volumeId: VolumeId; readonly volumePath: NodePath } {
+  const { volumePath } = request;
+  if (volumePath === '') throw new Fault('InvalidArgument', 'volume_path: missing');
+  const volumeId = parseVolumeId(request.volumeId);
+  if (!volumePath.startsWith('/')) {
+    throw new Fault('VolumeNotFound', `${volumeId} is not at ${formatUntrusted(volumePath)}, which is not absolute`);
   }
-  return parseNodePath(text, kubeletDir, 'volume_path');
+  return { volumeId, volumePath: parseNodePath(volumePath, kubeletDir, 'volume_path') };
 }
 
 function parseRequired(capability: WireCapability | undefined): VolumeCapability {

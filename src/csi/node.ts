@@ -1,5 +1,5 @@
 import { parseNodePath } from '../domain/node-path';
-import { parseVolumeId, type VolumeId } from '../domain/volume-id';
+import type { VolumeId } from '../domain/volume-id';
 import {
   NodeServiceCapability_RPC_Type as Capability,
   type NodeGetVolumeStatsRequest,
@@ -102,8 +102,7 @@ async function getStats(
   { local, kubeletDir }: NodeServiceOptions,
   request: NodeGetVolumeStatsRequest,
 ): Promise<NodeGetVolumeStatsResponse> {
-  const volumeId = parseVolumeId(request.volumeId);
-  const volumePath = parseVolumePlace(request.volumePath, { volumeId, kubeletDir });
+  const { volumeId, volumePath } = parseVolumePlace(request, kubeletDir);
   const { stagingTargetPath: staging } = request;
   const stagingTargetPath = staging === '' ? undefined : parseNodePath(staging, kubeletDir, 'staging_target_path');
   const { kind, totalBytes, fileSystem, abnormal } = await local.stats({ volumeId, volumePath, stagingTargetPath });

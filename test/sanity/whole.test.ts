@@ -6,8 +6,11 @@ import { runCsiSanity } from '../kit/sanity';
 // Loop devices and mounts are root's.
 const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? describe : describe.skip;
 
-/** What csi-sanity leaves out by itself because no capability declares it. */
-const UNDECLARED = [/Snapshot/i, /clone/i, /ModifyVolume/i, /GroupController/i];
+/**
+ * Why csi-sanity may leave a test out by itself: no capability declares what it is about; the limit of volumes is Kubernetes's to
+ * hold, and an option of csi-sanity.
+ */
+const UNDECLARED = /(?:not supported|testnodevolumeattachlimit not enabled)$/;
 
 let driver: Driver;
 let node: Node;
@@ -34,8 +37,8 @@ asRoot('csi-sanity against controller and node processes', () => {
         volumeSizeBytes: 2n ** 30n,
       });
       expect(result.failures.map((failure) => failure.slice(0, 400))).toEqual([]);
-      expect(result.skips.filter((skip) => !UNDECLARED.some((what) => what.test(skip)))).toEqual([]);
-      expect(result.passed).toBeGreaterThan(60);
+      expect(result.skips.filter((skip) => !UNDECLARED.test(skip))).toEqual([]);
+      expect(result.passed).toBeGreaterThan(55);
       expect((await driver.csi.listVolumes({})).entries).toEqual([]);
     },
   );
