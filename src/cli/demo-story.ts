@@ -3,6 +3,8 @@ import { v4 as uuid } from 'uuid';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../csi/generated/csi';
 import { formatBytes, GIB } from '../domain/size';
 import type { CsiClient } from './csi-client';
+import { createPod, type Pod } from './demo-pod';
+import type { EmbeddedNode } from './embedded-node';
 
 /** Where the story is told: a line each. */
 export type Tell = (line: string) => void;
@@ -11,6 +13,8 @@ interface Stage {
   readonly csi: CsiClient;
   /** The RDS of the story. */
   readonly rds: { stop(): Promise<void>; start(): Promise<void> };
+  /** Undefined: the story leaves out what happens on a node. */
+  readonly node: EmbeddedNode | undefined;
   readonly tell: Tell;
 }
 
@@ -20,17 +24,14 @@ interface Step {
 }
 
 const NODE = 'node-a';
+const FIRST_BYTES = 10n * GIB;
+const GROWN_BYTES = 20n * GIB;
 const OUTAGE_PATIENCE_MS = 6_000;
 const APPEAR_LIMIT_MS = 60_000;
 const POLL_INTERVAL_MS = 100;
 
-const MOUNT = {
-  accessType: { $case: 'mount', value: { fsType: 'ext4', mountFlags: [], volumeMountGroup: '' } } as const,
-  accessMode: { mode: Mode.SINGLE_NODE_WRITER },
-};
-
 /** A volume's life, with an outage of the RDS in it. Returns what each step took. Throws where something is not as it should be. */
-export async function tellStory({ csi, rds, tell }: Stage): Promise<readonly Step[]> {
+export async function tellStory({ csi, rds, node, tell }: Stage): Promise<readonly Step[]> {
   const steps: Step[] = [];
   const step = async (title: string, act: () => Promise<string>): Promise<void> => {
     tell(`• ${title} …`);
@@ -42,29 +43,31 @@ export async function tellStory({ csi, rds, tell }: Stage): Promise<readonly Ste
   };
   const volumeId = `pvc-${uuid()}`;
   const second = `pvc-${uuid()}`;
+  const volumeCapability = mountOf(node?.fileSystem ?? 'ext4');
+  const pod = node && createPod(node, { volumeId, volumeCapability });
 
-  await step(`CreateVolume ${volumeId}, ${formatBytes(10n * GIB)}`, () => create(csi, volumeId));
+  await step(`CreateVolume ${volumeId}, ${formatBytes(FIRST_BYTES)}`, async () => {
+    const { volume } = await csi.createVolume({
+      name: volumeId,
+      capacityRange: { requiredBytes: FIRST_BYTES },
+      volumeCapabilities: [volumeCapability],
+    });
+    pod?.learn(volume?.volumeContext ?? {});
+    return `made, ${formatBytes(volume?.capacityBytes ?? 0n)}, exported as ${volume?.volumeContext.nqn}`;
+  });
   await step(`ControllerPublishVolume to ${NODE}`, async () => {
-    await csi.publishVolume({ volumeId, nodeId: NODE, volumeCapability: MOUNT });
+    await csi.publishVolume({ volumeId, nodeId: NODE, volumeCapability });
     return `the record on the disk names ${NODE}`;
   });
-  await step(`ControllerExpandVolume to ${formatBytes(20n * GIB)}`, async () => {
-    const range = { requiredBytes: 20n * GIB };
-    const grown = await csi.expandVolume({ volumeId, capacityRange: range, volumeCapability: MOUNT });
+  if (pod) await usePod(step, pod);
+  await step(`ControllerExpandVolume to ${formatBytes(GROWN_BYTES)}`, async () => {
+    const capacityRange = { requiredBytes: GROWN_BYTES };
+    const grown = await csi.expandVolume({ volumeId, capacityRange, volumeCapability });
     return `it has ${formatBytes(grown.capacityBytes)} now`;
   });
-  await step('the RDS goes away', async () => {
-    await rds.stop();
-    return 'its SSH server is stopped, all connections are cut';
-  });
-  await step(`CreateVolume ${second}, with ${OUTAGE_PATIENCE_MS / 1000} s of patience`, () =>
-    createInVain(csi, second),
-  );
-  await step('the RDS comes back; nobody calls again', async () => {
-    await rds.start();
-    await appears(csi, second);
-    return `the workflow has made ${second} by itself`;
-  });
+  if (pod && node?.mayGrow) await step('NodeExpandVolume, under the pod', () => pod.grow(GROWN_BYTES));
+  await tellOutage({ csi, rds, step, second });
+  if (pod) await step('NodeUnpublishVolume and NodeUnstageVolume', () => pod.leave());
   await step(`ControllerUnpublishVolume from ${NODE}`, async () => {
     await csi.unpublishVolume({ volumeId, nodeId: NODE });
     return 'the record names no node';
@@ -78,16 +81,47 @@ export async function tellStory({ csi, rds, tell }: Stage): Promise<readonly Ste
   return steps;
 }
 
-async function create(csi: CsiClient, name: string): Promise<string> {
-  const capacityRange = { requiredBytes: 10n * GIB };
-  const { volume } = await csi.createVolume({ name, capacityRange, volumeCapabilities: [MOUNT] });
-  return `made, ${formatBytes(volume?.capacityBytes ?? 0n)}, exported as ${volume?.volumeContext.nqn}`;
+type TakeStep = (title: string, act: () => Promise<string>) => Promise<void>;
+
+async function usePod(step: TakeStep, pod: Pod): Promise<void> {
+  await step('NodeStageVolume: connect, make a file system, mount', () => pod.stage());
+  await step('NodePublishVolume: bind into the pod', () => pod.publish());
+  await step('the pod writes a file, and reads it back', () => pod.write());
+}
+
+interface Outage {
+  readonly csi: CsiClient;
+  readonly rds: Stage['rds'];
+  readonly step: TakeStep;
+  readonly second: string;
+}
+
+async function tellOutage({ csi, rds, step, second }: Outage): Promise<void> {
+  await step('the RDS goes away', async () => {
+    await rds.stop();
+    return 'its SSH server is stopped, all connections are cut';
+  });
+  await step(`CreateVolume ${second}, with ${OUTAGE_PATIENCE_MS / 1000} s of patience`, () =>
+    createInVain(csi, second),
+  );
+  await step('the RDS comes back; nobody calls again', async () => {
+    await rds.start();
+    await appears(csi, second);
+    return `the workflow has made ${second} by itself`;
+  });
+}
+
+function mountOf(fsType: string) {
+  return {
+    accessType: { $case: 'mount', value: { fsType, mountFlags: [], volumeMountGroup: '' } } as const,
+    accessMode: { mode: Mode.SINGLE_NODE_WRITER },
+  };
 }
 
 /** A create that cannot be done in time. Throws if it can. */
 async function createInVain(csi: CsiClient, name: string): Promise<string> {
   try {
-    await csi.createVolume({ name, volumeCapabilities: [MOUNT] }, OUTAGE_PATIENCE_MS);
+    await csi.createVolume({ name, volumeCapabilities: [mountOf('ext4')] }, OUTAGE_PATIENCE_MS);
   } catch (error) {
     if (error instanceof Error && error.message.startsWith('10 ABORTED')) return `answered ${error.message.slice(3)}`;
     throw error;

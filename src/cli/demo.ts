@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { Command } from 'commander';
 import { formatMs, tellStory } from './demo-story';
 import { type Embedded, startEmbedded } from './embedded';
+import { findWhyNoNode } from './embedded-node';
 import { runUntilStopped } from './stop-signal';
 
 interface DemoFlags {
@@ -34,7 +35,7 @@ async function demo({ keep, signal }: { readonly keep: boolean; readonly signal:
   try {
     tell(`  ready (${formatMs(performance.now() - begun)})`);
     tellWhere(embedded);
-    const story = tellStory({ csi: embedded.csi, rds: embedded.rds, tell });
+    const story = tellStory({ csi: embedded.csi, rds: embedded.rds, node: embedded.node, tell });
     const stopped = signal.aborted ? Promise.resolve() : once(signal, 'abort');
     const steps = await Promise.race([story, stopped.then(() => undefined)]);
     if (!steps) return;
@@ -47,12 +48,16 @@ async function demo({ keep, signal }: { readonly keep: boolean; readonly signal:
   }
 }
 
-function tellWhere({ temporal, rds, socketPath }: Embedded): void {
+function tellWhere({ temporal, rds, socketPath, node }: Embedded): void {
   tell(`  Temporal    ${temporal.address}${temporal.uiUrl ? `, Web UI ${temporal.uiUrl}` : ''}`);
   tell(
     `  RDS         127.0.0.1:${rds.sshPort}, a simulated RouterOS; user ${rds.user}, password in ${rds.passwordFile}`,
   );
-  tell(`  controller  ${socketPath}\n`);
+  tell(`  controller  ${socketPath}`);
+  const whyNoNode = findWhyNoNode();
+  tell(
+    `  node        ${node ? `${node.nodeId}, on loop devices` : `none, so staging and publishing are left out: ${whyNoNode}`}\n`,
+  );
 }
 
 function tellWhatNext({ temporal, rds, folder }: Embedded, keep: boolean): void {

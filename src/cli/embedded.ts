@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { startTemporalServer, type TemporalServer } from '../../temporal/server';
 import { type CsiClient, createCsiClient } from './csi-client';
+import { type EmbeddedNode, findWhyNoNode, startEmbeddedNode } from './embedded-node';
 import { type Program, startProgram } from './program';
 import { type SimulatedRds, startSimulatedRds } from './simulated-rds';
 
@@ -27,6 +28,8 @@ export interface Embedded {
   readonly controller: Program;
   readonly socketPath: string;
   readonly csi: CsiClient;
+  /** Undefined where this machine cannot have one. */
+  readonly node: EmbeddedNode | undefined;
   stop(): Promise<void>;
 }
 
@@ -51,11 +54,18 @@ export async function startEmbedded({ tell, signal }: EmbeddedOptions): Promise<
     const csi = createCsiClient(socketPath);
     stops.push(() => csi.close());
     await untilReady({ csi, socketPath, controller, signal });
-    return { folder, temporal, rds, controller, socketPath, csi, stop };
+    const node = findWhyNoNode() === undefined ? await startNode(folder, temporal) : undefined;
+    stops.push(async () => node?.stop());
+    return { folder, temporal, rds, controller, socketPath, csi, node, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+function startNode(folder: string, temporal: TemporalServer): Promise<EmbeddedNode> {
+  const { address: temporalAddress, namespace: temporalNamespace } = temporal;
+  return startEmbeddedNode({ folder, temporalAddress, temporalNamespace, env: cleanEnvironment() });
 }
 
 interface ConfigParts {

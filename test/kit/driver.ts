@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -9,6 +8,7 @@ import { jest } from '@jest/globals';
 import { stringify } from 'yaml';
 import { type CsiClient, type CsiNodeClient, createCsiClient, createCsiNodeClient } from '../../src/cli/csi-client';
 import { cleanEnvironment } from '../../src/cli/embedded';
+import { releaseAllBelow } from '../../src/cli/embedded-node';
 import { type Program, startProgram } from '../../src/cli/program';
 import { type SimulatedRds, startSimulatedRds } from '../../src/cli/simulated-rds';
 import { unknownToTheManual } from './manual';
@@ -154,27 +154,13 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
       );
       const unknown = unknownToTheManual(await rds.scripts());
       await Promise.all([rds.close(), temporal.close()]);
+      // What a failed test has left mounted, the next ones shall not find.
       releaseAllBelow(folder);
       await rm(folder, { recursive: true, force: true });
       // Whatever the whole suite has sent to an RDS is held against the manual here.
       if (unknown.length > 0) throw new Error(`sent to the RDS, and not in MikroTik's manual: ${unknown.join('; ')}`);
     },
   };
-}
-
-/** What a failed test has left mounted or on loop devices: the next ones shall not find it. */
-function releaseAllBelow(folder: string): void {
-  const mounts = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '');
-  for (const place of mounts.filter((mounted) => mounted.startsWith(`${folder}/`)).reverse())
-    spawnSync('umount', [place]);
-  const loops =
-    spawnSync('losetup', ['--noheadings', '--raw', '--output', 'NAME,BACK-FILE'], { encoding: 'utf8' }).stdout ?? '';
-  for (const line of loops.split('\n')) {
-    const [name, file] = line.split(' ');
-    if (name && file?.startsWith(`${folder}/`)) spawnSync('losetup', ['--detach', name]);
-  }
 }
 
 /** What a disk was given, as text: `nvme-tcp-export` is `yes`. */
