@@ -1,5 +1,6 @@
 import type { ConnectionLike } from '@temporalio/client';
 import { isGrpcServiceError, ServiceError } from '@temporalio/client';
+import { NamespaceNotFoundError } from '@temporalio/common';
 import { TEMPORAL_CALL_LIMIT_MS } from '../contract/limits';
 import { Fault } from '../domain/fault';
 
@@ -15,11 +16,16 @@ export async function callTemporal<T>(
   try {
     return await connection.withDeadline(Date.now() + limitMs, call);
   } catch (error) {
-    if (!(error instanceof ServiceError) && !isGrpcServiceError(error)) throw error;
+    if (!isNoAnswer(error)) throw error;
     throw new Fault('TemporalUnreachable', `Temporal cannot be reached: ${reasonOf(error)}; repeat the call`, {
       cause: error,
     });
   }
+}
+
+/** Temporal did not answer, or cannot be used as it is configured: nothing is known of any run. */
+function isNoAnswer(error: unknown): boolean {
+  return error instanceof ServiceError || error instanceof NamespaceNotFoundError || isGrpcServiceError(error);
 }
 
 /** Why a call to Temporal failed, for a person. */
