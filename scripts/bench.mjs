@@ -1,16 +1,22 @@
 /**
  * `npm run bench`: what the controller costs, with everything embedded (Temporal, simulated RDS, controller, each a process).
- * Prints a table for docs/performance.md. Options: `-- --volumes 50 --callers 20`.
+ * Prints tables for docs/performance.md. As root also the node, on loop devices. Options: `-- --volumes 50 --callers 20 --rounds 200`.
  */
 
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { startEmbedded } from '../dist/src/cli/embedded.js';
+import { findWhyNoNode } from '../dist/src/cli/embedded-node.js';
 
 const { values } = parseArgs({
-  options: { volumes: { type: 'string', default: '50' }, callers: { type: 'string', default: '20' } },
+  options: {
+    volumes: { type: 'string', default: '50' },
+    callers: { type: 'string', default: '20' },
+    rounds: { type: 'string', default: '200' },
+  },
 });
 const volumes = Number(values.volumes);
 const callers = Number(values.callers);
@@ -44,6 +50,47 @@ function row(name, { times, seconds }) {
 function residentMib(pid) {
   const [, kib] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Math.round(Number(kib) / 1024);
+}
+
+/** Rounds of stage and unstage of one volume: what they take, and what the node process holds after them. */
+async function benchNode(csi, node) {
+  const volumeId = `pvc-${randomUUID()}`;
+  const stagingTargetPath = path.join(node.kubeletDir, 'plugins', volumeId, 'globalmount');
+  mkdirSync(stagingTargetPath, { recursive: true });
+  const volumeCapability = {
+    ...capability,
+    accessType: { $case: 'mount', value: { ...capability.accessType.value, fsType: node.fileSystem } },
+  };
+  const { volume } = await csi.createVolume({
+    name: volumeId,
+    capacityRange: { requiredBytes: GIB },
+    volumeCapabilities: [volumeCapability],
+  });
+  const stage = { volumeId, stagingTargetPath, volumeContext: volume.volumeContext, volumeCapability };
+  const resident = [`${residentMib(node.pid)} MiB when it serves`];
+  const staging = { times: [], seconds: 0 };
+  const unstaging = { times: [], seconds: 0 };
+  for (let round = 1; round <= Number(values.rounds); round += 1) {
+    for (const [kept, act] of [
+      [staging, () => node.csi.stage(stage)],
+      [unstaging, () => node.csi.unstage({ volumeId, stagingTargetPath })],
+    ]) {
+      const begun = performance.now();
+      await act();
+      kept.times.push(performance.now() - begun);
+      kept.seconds += (performance.now() - begun) / 1000;
+    }
+    if (round % 50 === 0) resident.push(`${residentMib(node.pid)} MiB after ${round} rounds`);
+  }
+  await csi.deleteVolume({ volumeId });
+  console.log('\n| RPC | calls | p50 | p99 | rate |\n|---|---|---|---|---|');
+  for (const [name, kept] of [
+    [`NodeStageVolume (${node.fileSystem}, loop)`, staging],
+    ['NodeUnstageVolume', unstaging],
+  ]) {
+    row(name, { times: kept.times.sort((a, b) => a - b), seconds: kept.seconds });
+  }
+  console.log(`\nNode process, resident: ${resident.join(', ')}.`);
 }
 
 const embedded = await startEmbedded({ tell: (line) => console.error(line), signal: new AbortController().signal });
@@ -80,6 +127,8 @@ try {
   console.log(
     `\nController: ${atStart} MiB resident when ready, ${residentMib(controller.pid)} MiB after ${2 * volumes * 5} operations.`,
   );
+  if (embedded.node) await benchNode(embedded.csi, embedded.node);
+  else console.log(`\nThe node is left out: ${findWhyNoNode()}`);
 } finally {
   await embedded.stop();
 }

@@ -17,6 +17,7 @@ const CAP_SYS_RESOURCE = 24n;
 /** A node process on this machine: loop devices on the simulated RDS's own files. */
 export interface EmbeddedNode {
   readonly nodeId: string;
+  readonly pid: number;
   readonly csi: CsiNodeClient;
   readonly kubeletDir: string;
   /** One that this machine can make, mount and grow under a writer. */
@@ -68,7 +69,7 @@ export async function startEmbeddedNode(options: EmbeddedNodeOptions): Promise<E
     // After a story that was broken off: its folder goes next, and nothing may be mounted in it then.
     releaseAllBelow(folder);
   };
-  return { nodeId: NODE_ID, csi, kubeletDir, ...growable(), stop };
+  return { nodeId: NODE_ID, pid: program.pid, csi, kubeletDir, ...growable(), stop };
 }
 
 /** ext4 grows under a writer for those alone who have CAP_SYS_RESOURCE, which some machines withhold even from root. */
