@@ -2,15 +2,9 @@
  * Builds programs that come as Go source into the cache, unless they are there, and prints their paths, a line each:
  * `npm run --silent tools -- temporal csi-sanity`. What happens meanwhile is told on standard error.
  */
-import { installGoTool, TEMPORAL_TOOL } from '../temporal/go-tool.ts';
+import { CSI_SANITY_TOOL, installGoTool, TEMPORAL_TOOL } from '../temporal/go-tool.ts';
 
-const CSI_SANITY = {
-  name: 'csi-sanity',
-  version: '5.6.0',
-  packagePath: 'github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity',
-  buildTime: '1 to 2 minutes',
-};
-const TOOLS = [TEMPORAL_TOOL, CSI_SANITY];
+const TOOLS = [TEMPORAL_TOOL, CSI_SANITY_TOOL];
 
 const names = process.argv.slice(2);
 const wanted = TOOLS.filter(({ name }) => names.includes(name));

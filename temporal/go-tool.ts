@@ -27,6 +27,14 @@ export const TEMPORAL_TOOL: GoTool = {
   buildTime: '4 to 5 minutes',
 };
 
+/** The outside judge of a CSI driver; for tests. */
+export const CSI_SANITY_TOOL: GoTool = {
+  name: 'csi-sanity',
+  version: '5.6.0',
+  packagePath: 'github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity',
+  buildTime: '1 to 2 minutes',
+};
+
 export interface InstallOptions {
   readonly tool: GoTool;
   readonly env: NodeJS.ProcessEnv;

@@ -48,7 +48,7 @@ let node: Node;
       node = await driver.startNode('node-a');
       await callOf(node);
       if (operation === 'expand') expect(readFileSync(path.join(pod.targetPath, 'data'), 'utf8')).toBe('precious');
-      await volume.end(node);
+      await expect(volume.end(node)).resolves.toBeUndefined();
     },
   );
 

@@ -15,15 +15,13 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { type Driver, type Node, startDriver } from '../kit/driver';
+import { isRoot } from '../kit/pod';
 import { blockOf, GIB, mountOf, newName } from '../kit/requests';
-
-// Loop devices and mounts are root's.
-const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? describe : describe.skip;
 
 let driver: Driver;
 const nodes: Record<string, Node> = {};
 
-asRoot('a volume on nodes', () => {
+(isRoot ? describe : describe.skip)('a volume on nodes', () => {
   beforeAll(async () => {
     driver = await startDriver();
     for (const nodeId of ['node-a', 'node-b']) nodes[nodeId] = await driver.startNode(nodeId);

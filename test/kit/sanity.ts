@@ -1,9 +1,11 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { z } from 'zod';
+import { CSI_SANITY_TOOL, toolPathOf } from '../../temporal/go-tool';
 
 /**
  * What of csi-sanity needs no node: the tests that it marks as the controller's, and those of the Identity service (which it asks
@@ -40,6 +42,10 @@ export interface SanityResult {
   readonly skips: readonly string[];
   readonly output: string;
 }
+
+/** csi-sanity is there already, or can be built: it comes as Go source alone. */
+export const hasCsiSanity =
+  existsSync(toolPathOf(CSI_SANITY_TOOL, process.env)) || spawnSync('go', ['version']).status === 0;
 
 const REASON_LIMIT_CHARACTERS = 300;
 

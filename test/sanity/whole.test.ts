@@ -1,10 +1,8 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, type Node, startDriver } from '../kit/driver';
-import { runCsiSanity } from '../kit/sanity';
-
-// Loop devices and mounts are root's.
-const asRoot = process.platform === 'linux' && process.getuid?.() === 0 ? describe : describe.skip;
+import { isRoot } from '../kit/pod';
+import { hasCsiSanity, runCsiSanity } from '../kit/sanity';
 
 /**
  * Why csi-sanity may leave a test out by itself: no capability declares what it is about; the limit of volumes is Kubernetes's to
@@ -15,7 +13,7 @@ const UNDECLARED = /(?:not supported|testnodevolumeattachlimit not enabled)$/;
 let driver: Driver;
 let node: Node;
 
-asRoot('csi-sanity against controller and node processes', () => {
+(isRoot && hasCsiSanity ? describe : describe.skip)('csi-sanity against controller and node processes', () => {
   beforeAll(async () => {
     driver = await startDriver({ config: { nodeCheck: 'task-queue' } });
     node = await driver.startNode('node-a');
