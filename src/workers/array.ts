@@ -2,7 +2,7 @@ import { asyncLocalStorage } from '@temporalio/activity';
 import { createDisks } from '../adapters/routeros/disks';
 import type { DisksPort } from '../adapters/routeros/port';
 import { createSshSession } from '../adapters/routeros/ssh-session';
-import { EXEC_LIMIT_MS, EXEC_QUEUE_LIMIT_MS } from '../contract/limits';
+import { CHANGE_LIMIT_MS, EXEC_LIMIT_MS, EXEC_QUEUE_LIMIT_MS } from '../contract/limits';
 import type { Logger } from '../domain/log';
 import type { ControllerConfig, RdsConfig } from './config/controller-config';
 import type { ControllerMetrics } from './metrics';
@@ -29,7 +29,12 @@ export function connectArray({ rds, volumePaths }: ControllerConfig, { logger, m
     port: rds.port,
     credentials: credentialsOf(rds),
     hostKey: rds.hostKey,
-    limits: { execsAtOnce: rds.maxExecs, queueLimitMs: EXEC_QUEUE_LIMIT_MS, execLimitMs: EXEC_LIMIT_MS },
+    limits: {
+      execsAtOnce: rds.maxExecs,
+      queueLimitMs: EXEC_QUEUE_LIMIT_MS,
+      execLimitMs: EXEC_LIMIT_MS,
+      changeLimitMs: CHANGE_LIMIT_MS,
+    },
     logger,
     onEvent: metrics.observeConnection(rds.address),
   });
