@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { DisksPort } from '../adapters/routeros/port';
 import { parseAccessMode } from '../domain/capability';
+import { Fault } from '../domain/fault';
 import { parseNodeId } from '../domain/nqn';
 import { formatRecord, parseClusterId, type VolumeRecord } from '../domain/record';
 import { parseBytes } from '../domain/size';
@@ -19,8 +20,11 @@ const recordOf = (...nodes: string[]): VolumeRecord => ({
     nodeId: parseNodeId(node, 'node'),
     accessMode: parseAccessMode('single-node-writer', 'mode'),
     readOnly: false,
+    content: 'ext4',
   })),
 });
+
+const theirs = { ...recordOf(), clusterId: parseClusterId('other', 'clusterId') };
 
 const volumeOf = (partial: Partial<Volume> = {}): Volume => {
   const record = 'record' in partial ? partial.record : recordOf();
@@ -34,6 +38,7 @@ const volumeOf = (partial: Partial<Volume> = {}): Volume => {
     fileExists: true,
     comment: record ? formatRecord(record) : '',
     record,
+    recordProblem: undefined,
     ...partial,
   };
 };
@@ -152,13 +157,18 @@ describe('growVolume', () => {
       { limitBytes: String(GIB) },
       'SizeOutOfRange',
     ],
+    ["it is another cluster's, large enough or not", volumeOf({ record: theirs }), { clusterId }, 'NotOurs'],
   ])('fails when %s', async (_fact, volume, input, kind) => {
     await expect(grow(volume, input)).rejects.toThrow(fault(kind));
+  });
+
+  it('does not ask whose it is where the caller does not say who it is itself', async () => {
+    await expect(grow(volumeOf({ record: theirs }))).resolves.toEqual({ sizeBytes: String(GIB) });
   });
 });
 
 describe('attachVolume', () => {
-  const attachment = { nodeId: 'node-a', accessMode: 'single-node-writer', readOnly: false };
+  const attachment = { nodeId: 'node-a', accessMode: 'single-node-writer', readOnly: false, content: 'ext4' };
   const attach = (partial: Partial<DisksPort>) =>
     activitiesOver(partial).attachVolume({ volumeId, clusterId, attachment });
 
@@ -171,7 +181,7 @@ describe('attachVolume', () => {
     const written: [string, VolumeRecord][] = [];
     await attach({
       attach: () => Promise.resolve(volumeOf({ record: undefined, comment: 'hello' })),
-      writeRecord: (_id, expectedComment, record) => {
+      writeRecord: (_id, { expectedComment, record }) => {
         written.push([expectedComment, record]);
         return Promise.resolve(volumeOf({ record }));
       },
@@ -188,7 +198,7 @@ describe('attachVolume', () => {
     let writes = 0;
     await attach({
       attach: () => Promise.resolve(volumeOf({ record: recordOf('node-a'), exported: false })),
-      writeRecord: (_id, _comment, record) => {
+      writeRecord: (_id, { record }) => {
         writes += 1;
         return Promise.resolve(volumeOf({ record }));
       },
@@ -196,10 +206,39 @@ describe('attachVolume', () => {
     expect(writes).toBe(1);
   });
 
-  it('gives up when the record never stays as written, and may be tried again', async () => {
-    const empty = volumeOf();
-    const disks = { attach: () => Promise.resolve(empty), writeRecord: () => Promise.resolve(empty) };
-    await expect(attach(disks)).rejects.toThrow(fault('ArrayUnsettled'));
+  it('gives up after two scripts when the record does not stay as written, and may be tried again', async () => {
+    const scripts: string[] = [];
+    const act = (name: string) => () => {
+      scripts.push(name);
+      return Promise.resolve(volumeOf());
+    };
+    await expect(attach({ attach: act('attach'), writeRecord: act('writeRecord') })).rejects.toThrow(
+      fault('ArrayUnsettled'),
+    );
+    expect(scripts).toEqual(['attach', 'writeRecord']);
+  });
+
+  it('waits until an earlier try of the volume has ended, which nobody waits for any more', async () => {
+    const gate = Promise.withResolvers<Volume>();
+    const scripts: string[] = [];
+    const activities = activitiesOver({
+      create: () => {
+        scripts.push('create');
+        return gate.promise;
+      },
+      attach: () => {
+        scripts.push('attach');
+        return Promise.resolve(volumeOf({ record: recordOf('node-a') }));
+      },
+    });
+    const earlier = activities.ensureVolume(createInput);
+    const later = activities.attachVolume({ volumeId, clusterId, attachment });
+    await new Promise(setImmediate);
+    expect(scripts).toEqual(['create']);
+    gate.reject(new Error('lost'));
+    await expect(earlier).rejects.toThrow('lost');
+    await later;
+    expect(scripts).toEqual(['create', 'attach']);
   });
 
   it('knows a volume that is not there', async () => {
@@ -213,16 +252,49 @@ describe('detachVolume', () => {
     ['no node has it', volumeOf()],
     ['another node has it', volumeOf({ record: recordOf('node-b') })],
     ['an older driver has made it', volumeOf({ record: undefined })],
+    [
+      "another cluster's node of this name has it",
+      volumeOf({ record: { ...recordOf('node-a'), clusterId: theirs.clusterId } }),
+    ],
   ])('is done when %s', async (_fact, volume) => {
     const detached = activitiesOver({ detach: () => Promise.resolve(volume) });
     await expect(detached.detachVolume({ volumeId, clusterId, nodeId: 'node-a' })).resolves.toBeUndefined();
+  });
+
+  it('is done when something that is not ours is in the slot', async () => {
+    const notOurs = () => Promise.reject(new Fault('NotOurs', 'its slot is taken'));
+    const activities = activitiesOver({ detach: notOurs, find: notOurs });
+    await expect(activities.detachVolume({ volumeId, clusterId, nodeId: 'node-a' })).resolves.toBeUndefined();
+    await expect(activities.detachVolume({ volumeId, clusterId })).resolves.toBeUndefined();
+  });
+
+  it('is not done while the record cannot be read', async () => {
+    const find = () => Promise.resolve(volumeOf({ record: undefined, recordProblem: 'no record that can be read' }));
+    await expect(activitiesOver({ find }).detachVolume({ volumeId, clusterId })).rejects.toThrow(
+      fault('ArrayUnreadable', 'no record'),
+    );
+  });
+
+  it('does not turn an export on, and gives up after two scripts', async () => {
+    const held = volumeOf({ record: recordOf('node-a', 'node-b') });
+    const changes: unknown[] = [];
+    const activities = activitiesOver({
+      detach: () => Promise.resolve(held),
+      writeRecord: (_id, change) => {
+        changes.push(change);
+        return Promise.resolve(held);
+      },
+    });
+    const detached = activities.detachVolume({ volumeId, clusterId, nodeId: 'node-a' });
+    await expect(detached).rejects.toThrow(fault('ArrayUnsettled'));
+    expect(changes).toEqual([{ expectedComment: held.comment, record: recordOf('node-b'), turnExportOn: false }]);
   });
 
   it('from all nodes empties the record', async () => {
     const written: VolumeRecord[] = [];
     const activities = activitiesOver({
       find: () => Promise.resolve(volumeOf({ record: recordOf('node-a') })),
-      writeRecord: (_id, _comment, record) => {
+      writeRecord: (_id, { record }) => {
         written.push(record);
         return Promise.resolve(volumeOf({ record }));
       },

@@ -1,28 +1,28 @@
 import type { DisksPort } from '../adapters/routeros/port';
 import type { ArrayActivities } from '../contract/activities';
-import type { CreateVolumeInput } from '../contract/operations';
+import { TURN_LIMIT_MS } from '../contract/limits';
+import type { AttachmentDto, CreateVolumeInput } from '../contract/operations';
 import { judgeAttach, judgeDetach } from '../domain/attachment';
 import { parseAccessMode } from '../domain/capability';
 import { Fault } from '../domain/fault';
 import { parseNodeId, parseSubsystemNqn } from '../domain/nqn';
-import type { Attachment, ClusterId } from '../domain/record';
-import { parseClusterId } from '../domain/record';
+import type { Attachment, ClusterId, VolumeRecord } from '../domain/record';
+import { parseClusterId, parseVolumeContent } from '../domain/record';
 import type { Bytes } from '../domain/size';
 import { formatBytes, parseBytes } from '../domain/size';
 import type { Volume, VolumeSpec } from '../domain/volume';
 import type { VolumeId } from '../domain/volume-id';
 import { parseVolumeId } from '../domain/volume-id';
 import { filePathOf, parseVolumePath } from '../domain/volume-path';
+import { createTurns } from './turns';
 
-/** A record is only ever changed under the volume's lock: more rounds than this mean that a person is editing it. */
-const RECORD_ROUNDS = 3;
-
-/** What is done on the RDS, over its disks. */
+/** What is done on the RDS, over its disks: one try of a volume at a time, at most two scripts each. */
 export function createArrayActivities({ disks }: { readonly disks: DisksPort }): ArrayActivities {
+  const inTurn = createTurns({ longestWaitMs: TURN_LIMIT_MS });
   return {
     async ensureVolume(input) {
       const spec = parseSpec(input);
-      const volume = await disks.create(spec);
+      const volume = await inTurn(spec.volumeId, () => disks.create(spec));
       requireSame(spec, volume);
       requireServed(volume);
       return { sizeBytes: volume.sizeBytes.toString() };
@@ -30,8 +30,9 @@ export function createArrayActivities({ disks }: { readonly disks: DisksPort }):
 
     async removeVolume(input) {
       const volumeId = parseVolumeId(input.volumeId);
-      const { volume, fileExists } = await disks.remove(volumeId, parseClusterId(input.clusterId, 'clusterId'));
-      if (volume) throw whyKept(volume, input.clusterId);
+      const clusterId = parseClusterId(input.clusterId, 'clusterId');
+      const { volume, fileExists } = await inTurn(volumeId, () => disks.remove(volumeId, clusterId));
+      if (volume) throw whyKept(volume, clusterId);
       if (fileExists)
         throw new Fault('ArrayUnsettled', `${volumeId}: the disk is gone, its backing file is still there`);
     },
@@ -39,8 +40,10 @@ export function createArrayActivities({ disks }: { readonly disks: DisksPort }):
     async growVolume(input) {
       const volumeId = parseVolumeId(input.volumeId);
       const sizeBytes = parseBytes(input.sizeBytes, 'sizeBytes');
-      const volume = await disks.resize(volumeId, sizeBytes);
-      if (!volume) throw new Fault('VolumeNotFound', `${volumeId}: the RDS has no such volume`);
+      const clusterId = input.clusterId === undefined ? undefined : parseClusterId(input.clusterId, 'clusterId');
+      const volume = await inTurn(volumeId, () => disks.resize(volumeId, sizeBytes, clusterId));
+      if (!volume) throw notFound(volumeId);
+      if (clusterId !== undefined && isOfAnother(volume, clusterId)) throw notOurs(volume, clusterId, 'not grown');
       if (volume.sizeBytes < sizeBytes) throw contractBroken(volume, `${volume.sizeBytes} B, asked for ${sizeBytes} B`);
       requireWithin(volume, limitOf(input.limitBytes));
       return { sizeBytes: volume.sizeBytes.toString() };
@@ -52,7 +55,7 @@ export function createArrayActivities({ disks }: { readonly disks: DisksPort }):
         clusterId: parseClusterId(input.clusterId, 'clusterId'),
         attachment: parseAttachment(input.attachment),
       };
-      await attach(disks, wish);
+      await inTurn(wish.volumeId, () => attach(disks, wish));
     },
 
     async detachVolume(input) {
@@ -61,44 +64,79 @@ export function createArrayActivities({ disks }: { readonly disks: DisksPort }):
         clusterId: parseClusterId(input.clusterId, 'clusterId'),
         nodeId: input.nodeId === undefined ? undefined : parseNodeId(input.nodeId, 'node_id'),
       };
-      await detach(disks, wish);
+      await inTurn(wish.volumeId, () => detach(disks, wish));
     },
   };
 }
 
 type AttachWish = { readonly volumeId: VolumeId; readonly clusterId: ClusterId; readonly attachment: Attachment };
 
-/** The common path is one exec; a record that the fast path leaves alone is judged here and written if it still stands. */
+/**
+ * The common path is one exec; a record that the fast path leaves alone is judged here and written once, if it still stands. A try
+ * has time for no more: if somebody else was faster, the next one looks anew.
+ */
 async function attach(disks: DisksPort, wish: AttachWish): Promise<void> {
+  const { volumeId } = wish;
+  const volume = await disks.attach(volumeId, wish.clusterId, wish.attachment);
+  const record = recordToAttach(wish, volume);
+  if (!volume || !record) return;
+  const written = await disks.writeRecord(volumeId, { expectedComment: volume.comment, record, turnExportOn: true });
+  if (recordToAttach(wish, written)) throw unsettledRecord(volumeId);
+}
+
+/** The record to be written for a volume to be attached as wished; undefined if it is. Throws VolumeNotFound, and as judgeAttach. */
+function recordToAttach(wish: AttachWish, volume: Volume | undefined): VolumeRecord | undefined {
   const { volumeId, clusterId, attachment } = wish;
-  let volume = await disks.attach(volumeId, clusterId, attachment);
-  for (let round = 0; round < RECORD_ROUNDS; round += 1) {
-    if (!volume) throw new Fault('VolumeNotFound', `${volumeId}: the RDS has no such volume`);
-    const verdict = judgeAttach({ volumeId, record: volume.record, wish: attachment, clusterId });
-    if (verdict.kind === 'attached' && volume.exported) return;
-    const record = verdict.kind === 'attached' ? volume.record : verdict.record;
-    if (!record) break;
-    volume = await disks.writeRecord(volumeId, volume.comment, record);
-  }
-  throw unsettledRecord(volumeId);
+  if (!volume) throw notFound(volumeId);
+  const verdict = judgeAttach({ volumeId, record: volume.record, wish: attachment, clusterId });
+  if (verdict.kind === 'write') return verdict.record;
+  return volume.exported ? undefined : volume.record;
 }
 
 type DetachWish = Omit<AttachWish, 'attachment'> & { readonly nodeId: Attachment['nodeId'] | undefined };
 
 async function detach(disks: DisksPort, wish: DetachWish): Promise<void> {
+  const { volumeId } = wish;
+  const volume = await findDetached(disks, wish);
+  const record = recordToDetach(wish, volume);
+  if (!volume || !record) return;
+  const written = await disks.writeRecord(volumeId, { expectedComment: volume.comment, record, turnExportOn: false });
+  if (recordToDetach(wish, written)) throw unsettledRecord(volumeId);
+}
+
+/** The volume after the common path; undefined too where its slot holds something that is not this driver's: no node has that. */
+async function findDetached(disks: DisksPort, wish: DetachWish): Promise<Volume | undefined> {
   const { volumeId, clusterId, nodeId } = wish;
-  let volume = nodeId === undefined ? await disks.find(volumeId) : await disks.detach(volumeId, clusterId, nodeId);
-  for (let round = 0; round < RECORD_ROUNDS; round += 1) {
-    if (!volume) return;
-    const verdict = judgeDetach({ record: volume.record, nodeId, clusterId });
-    if (verdict.kind === 'detached') return;
-    volume = await disks.writeRecord(volumeId, volume.comment, verdict.record);
+  try {
+    return nodeId === undefined ? await disks.find(volumeId) : await disks.detach(volumeId, clusterId, nodeId);
+  } catch (error) {
+    if (error instanceof Fault && error.kind === 'NotOurs') return undefined;
+    throw error;
   }
-  throw unsettledRecord(volumeId);
+}
+
+/** The record to be written for a volume to be detached; undefined if it is. Throws ArrayUnreadable. */
+function recordToDetach({ clusterId, nodeId }: DetachWish, volume: Volume | undefined): VolumeRecord | undefined {
+  if (!volume) return undefined;
+  if (volume.recordProblem !== undefined) throw new Fault('ArrayUnreadable', volume.recordProblem);
+  const verdict = judgeDetach({ record: volume.record, nodeId, clusterId });
+  return verdict.kind === 'write' ? verdict.record : undefined;
+}
+
+function notFound(volumeId: VolumeId): Fault {
+  return new Fault('VolumeNotFound', `${volumeId}: the RDS has no such volume`);
 }
 
 function unsettledRecord(volumeId: VolumeId): Fault {
   return new Fault('ArrayUnsettled', `${volumeId}: its record was changed by someone else while it was being written`);
+}
+
+function isOfAnother({ record }: Volume, clusterId: ClusterId): boolean {
+  return record !== undefined && record.clusterId !== clusterId;
+}
+
+function notOurs({ volumeId, record }: Volume, clusterId: ClusterId, what: string): Fault {
+  return new Fault('NotOurs', `${volumeId} belongs to cluster ${record?.clusterId}, this is ${clusterId}: ${what}`);
 }
 
 /** A volume that exists is the one asked for if nothing about it differs; the message names everything that does. */
@@ -140,13 +178,9 @@ function contractBroken(volume: Volume, what: string): Fault {
   return new Fault('ArrayContractBroken', `${volume.volumeId}: RouterOS took the command, and the volume is ${what}`);
 }
 
-function whyKept({ volumeId, record }: Volume, clusterId: string): Fault {
-  if (record && record.clusterId !== clusterId) {
-    return new Fault(
-      'NotOurs',
-      `${volumeId} belongs to cluster ${record.clusterId}, this is ${clusterId}: not deleted`,
-    );
-  }
+function whyKept(volume: Volume, clusterId: ClusterId): Fault {
+  const { volumeId, record } = volume;
+  if (isOfAnother(volume, clusterId)) return notOurs(volume, clusterId, 'not deleted');
   if (record && record.attachments.length > 0) {
     const nodes = record.attachments.map(({ nodeId }) => nodeId).join(', ');
     return new Fault('VolumeInUse', `${volumeId} is attached to ${nodes}: not deleted`);
@@ -171,10 +205,11 @@ function limitOf(limitBytes: string | undefined): Bytes | undefined {
   return limitBytes === undefined ? undefined : parseBytes(limitBytes, 'limitBytes');
 }
 
-function parseAttachment(input: { nodeId: string; accessMode: string; readOnly: boolean }): Attachment {
+function parseAttachment(input: AttachmentDto): Attachment {
   return {
     nodeId: parseNodeId(input.nodeId, 'node_id'),
     accessMode: parseAccessMode(input.accessMode, 'accessMode'),
     readOnly: input.readOnly,
+    content: parseVolumeContent(input.content, 'content'),
   };
 }

@@ -19,11 +19,11 @@ export interface ArrayActivities {
   ensureVolume(input: CreateVolumeInput): Promise<SizeResult>;
   /** No disk and no backing file of this ID. Throws VolumeInUse while it is attached, NotOurs. */
   removeVolume(input: DeleteVolumeInput): Promise<void>;
-  /** At least `sizeBytes`, at most `limitBytes`. Throws VolumeNotFound, PoolExhausted, SizeOutOfRange. */
+  /** At least `sizeBytes`, at most `limitBytes`. Throws VolumeNotFound, PoolExhausted, SizeOutOfRange, NotOurs. */
   growVolume(input: ExpandVolumeInput): Promise<SizeResult>;
-  /** The record names the node with this access mode. Throws VolumeNotFound, VolumeInUse, AttachedDifferently. */
+  /** The record names the node with this access mode and content. Throws VolumeNotFound, VolumeInUse, AttachedDifferently. */
   attachVolume(input: PublishVolumeInput): Promise<void>;
-  /** The record does not name the node. OK where there is no such volume. */
+  /** The record does not name the node. OK where there is no such volume, or something else is in its slot. */
   detachVolume(input: UnpublishVolumeInput): Promise<void>;
 }
 

@@ -3,8 +3,7 @@
  * exec < heartbeat: a try whose process was killed, or whose connection was cut, is repeated only when the script that it had sent
  * is over, as far as that can be known from here: RouterOS may take longer than the limit of an exec, and then a try that nobody
  * watches any more may still take effect (docs/limitations.md). While the connection is alive it is watched, up to the limit of
- * a change. start-to-close holds the most that one try may take, two scripts that each wait for their turn, and the try before it
- * in the same process.
+ * a change. start-to-close holds the most that one try may take: two scripts.
  */
 
 /** Longest that an exec may wait for its turn on the SSH connection, the connection's set-up included. */
@@ -16,7 +15,9 @@ export const CHANGE_LIMIT_MS = 120_000;
 /** A worker that has not been heard of for so long is dead. */
 export const HEARTBEAT_TIMEOUT_MS = 25_000;
 export const HEARTBEAT_INTERVAL_MS = 2_000;
-/** Longest that one try of an activity on the RDS may take: 2 × (queue + change), and some. Heartbeats tell a dead worker earlier. */
+/** A try that waited longer for an earlier one of the same volume, in the same process, leaves the work to the next one. */
+export const TURN_LIMIT_MS = 40_000;
+/** Longest that one try of an activity on the RDS may take: its turn, and 2 × (queue + change). Heartbeats tell a dead worker earlier. */
 export const START_TO_CLOSE_TIMEOUT_MS = 300_000;
 /** Back-off between tries: 1 s, doubled, at most 12 s, for ever. */
 export const RETRY_INITIAL_INTERVAL_MS = 1_000;

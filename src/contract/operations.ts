@@ -8,6 +8,8 @@ export interface AttachmentDto {
   readonly nodeId: string;
   readonly accessMode: string;
   readonly readOnly: boolean;
+  /** `block`, or the file system. */
+  readonly content: string;
 }
 
 export interface CreateVolumeInput {
@@ -37,6 +39,8 @@ export interface DeleteVolumeInput {
 
 export interface ExpandVolumeInput {
   readonly volumeId: string;
+  /** A volume that another cluster's record is on is not grown; absent: it is, whoever's it is. */
+  readonly clusterId?: string;
   /** Decimal, bytes. */
   readonly sizeBytes: string;
   /** Decimal, bytes; absent: no limit. */

@@ -58,7 +58,7 @@ export function createControllerChanges(run: RunOperation, options: ControllerOp
       request: ControllerExpandVolumeRequest,
       patience: Patience,
     ): Promise<ControllerExpandVolumeResponse> => {
-      const { operation, nodeExpansionRequired } = parseExpand(request);
+      const { operation, nodeExpansionRequired } = parseExpand(request, options);
       const { sizeBytes } = await run(operation, patience);
       return { capacityBytes: BigInt(sizeBytes), nodeExpansionRequired };
     },

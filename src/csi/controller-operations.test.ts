@@ -47,6 +47,7 @@ const remove = (id: string) => parseDelete(DeleteVolumeRequest.fromPartial({ vol
 const expand = (partial: DeepPartial<ControllerExpandVolumeRequest>) =>
   parseExpand(
     ControllerExpandVolumeRequest.fromPartial({ volumeId, capacityRange: { requiredBytes: 2n ** 30n }, ...partial }),
+    options,
   );
 
 const fault = (kind: string, ...words: string[]) =>
@@ -185,8 +186,16 @@ describe('parsePublish', () => {
     expect(publish({ readonly: true }).input).toEqual({
       volumeId,
       clusterId: 'c1',
-      attachment: { nodeId: 'n1', accessMode: 'single-node-writer', readOnly: true },
+      attachment: { nodeId: 'n1', accessMode: 'single-node-writer', readOnly: true, content: 'ext4' },
     });
+  });
+
+  it.each([
+    ['the file system', { ...mount, value: { ...mount.value, fsType: 'xfs' } }, 'xfs'],
+    ['ext4 where none is named', { ...mount, value: { ...mount.value, fsType: '' } }, 'ext4'],
+    ['raw block', block, 'block'],
+  ])('takes what is on it: %s', (_fact, accessType, content) => {
+    expect(publish({ volumeCapability: { ...capability, accessType } }).input.attachment.content).toBe(content);
   });
 
   it('is read-only for a reader mode, whatever the flag says', () => {
@@ -237,8 +246,8 @@ describe('parseExpand', () => {
     ['a mounted volume', { volumeCapability: capability }, true],
     ['a volume of which nothing is said', {}, true],
     ['a block volume', { volumeCapability: { ...capability, accessType: block } }, false],
-  ])('asks for node expansion of %s: %s', (_fact, partial, nodeExpansionRequired) => {
-    expect(expand(partial).nodeExpansionRequired).toBe(nodeExpansionRequired);
+  ])('asks for node expansion of %s: %s, of this cluster', (_fact, partial, nodeExpansionRequired) => {
+    expect(expand(partial)).toMatchObject({ operation: { input: { clusterId: 'c1' } }, nodeExpansionRequired });
   });
 
   it.each<[string, DeepPartial<ControllerExpandVolumeRequest>, string, string]>([

@@ -76,11 +76,13 @@ export function parsePublish(
   const capability = required(request.volumeCapability, 'volume_capability');
   requireSmallMap(request.volumeContext, 'volume_context');
   const nodeId = parseNodeId(request.nodeId, 'node_id');
-  const { accessMode } = parseCapability(capabilityInputOf(capability), 'volume_capability');
+  const parsed = parseCapability(capabilityInputOf(capability), 'volume_capability');
+  const { accessMode } = parsed;
+  const content = parsed.kind === 'mount' ? parsed.fileSystem : parsed.kind;
   const volumeId = parseVolumeId(request.volumeId);
   const readOnly = request.readonly || isReaderMode(accessMode);
-  const summary = `attach to ${nodeId}, ${accessMode}${readOnly ? ', read-only' : ''}`;
-  const input = { volumeId, clusterId, attachment: { nodeId, accessMode, readOnly } };
+  const summary = `attach to ${nodeId}, ${accessMode}${readOnly ? ', read-only' : ''}, ${content}`;
+  const input = { volumeId, clusterId, attachment: { nodeId, accessMode, readOnly, content } };
   return { name: 'publishVolume', ...aboutVolume(volumeId, nodeId), input, summary };
 }
 
@@ -109,7 +111,7 @@ interface Expansion {
 }
 
 /** Throws InvalidArgument, SizeOutOfRange, VolumeNotFound. */
-export function parseExpand(request: ControllerExpandVolumeRequest): Expansion {
+export function parseExpand(request: ControllerExpandVolumeRequest, { clusterId }: ControllerOptions): Expansion {
   const range = required(request.capacityRange, 'capacity_range');
   if (range.requiredBytes === 0n) throw new Fault('InvalidArgument', 'capacity_range.required_bytes: missing');
   const { sizeBytes, limitBytes } = parseCapacity(range, undefined);
@@ -118,6 +120,7 @@ export function parseExpand(request: ControllerExpandVolumeRequest): Expansion {
   const volumeId = parseVolumeId(request.volumeId);
   const input = {
     volumeId,
+    clusterId,
     sizeBytes: sizeBytes.toString(),
     ...(limitBytes === undefined ? {} : { limitBytes: limitBytes.toString() }),
   };

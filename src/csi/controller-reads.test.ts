@@ -31,10 +31,13 @@ const volumeOf = (digit: string, partial: Partial<Volume> = {}): Volume => ({
   fileExists: undefined,
   comment: '',
   record: undefined,
+  recordProblem: undefined,
   ...partial,
 });
+const clusterId = parseClusterId('c1', 'clusterId');
 const readsOver = (volumes: readonly Volume[], freeBytes = 10n ** 12n) =>
   createControllerReads({
+    clusterId,
     defaults,
     volumes: {
       find: (volumeId) => Promise.resolve(volumes.find((volume) => volume.volumeId === volumeId)),
@@ -47,6 +50,14 @@ const readsOver = (volumes: readonly Volume[], freeBytes = 10n ** 12n) =>
         }),
     },
   });
+
+const attachment = {
+  nodeId: parseNodeId('node-a', 'node'),
+  accessMode: parseAccessMode('single-node-writer', 'mode'),
+  readOnly: false,
+  content: 'ext4',
+} as const;
+const record = { clusterId, claim: undefined, attachments: [attachment] };
 
 describe('listVolumes', () => {
   const list = (volumes: readonly Volume[], request = {}) =>
@@ -78,14 +89,26 @@ describe('listVolumes', () => {
   });
 
   it('names the nodes of the record', async () => {
-    const attachment = {
-      nodeId: parseNodeId('node-a', 'node'),
-      accessMode: parseAccessMode('single-node-writer', 'mode'),
-      readOnly: false,
-    };
-    const record = { clusterId: parseClusterId('c1', 'clusterId'), claim: undefined, attachments: [attachment] };
     const { entries } = await list([volumeOf('a', { record })]);
     expect(entries[0]?.status?.publishedNodeIds).toEqual(['node-a']);
+  });
+
+  it('names no nodes of another cluster, and whose volume it is', async () => {
+    const theirs = { ...record, clusterId: parseClusterId('theirs', 'clusterId') };
+    const { entries } = await list([volumeOf('a', { record: theirs })]);
+    expect(entries[0]?.status).toEqual({
+      publishedNodeIds: [],
+      volumeCondition: { abnormal: false, message: 'belongs to cluster theirs' },
+    });
+  });
+
+  it('lists a volume whose record cannot be read, and why', async () => {
+    const recordProblem = 'the comment "rds-csi/7" is no record';
+    const { entries } = await list([volumeOf('a', { recordProblem }), volumeOf('b', { record })]);
+    expect(entries.map(({ status }) => status)).toEqual([
+      { publishedNodeIds: [], volumeCondition: { abnormal: true, message: recordProblem } },
+      expect.objectContaining({ publishedNodeIds: ['node-a'] }),
+    ]);
   });
 
   it.each(['x', '../', 'pvc-1', '"'])('refuses the token %j, which it never gave out', async (startingToken) => {
@@ -118,14 +141,24 @@ describe('validateVolumeCapabilities', () => {
     );
 
   it('confirms what it was asked', async () => {
-    const volumeContext = { nqn: volumeOf('a').nqn };
-    const { confirmed } = await validate({ volumeContext, parameters: { nvmePort: '4420' } });
-    expect(confirmed).toMatchObject({ volumeContext, parameters: { nvmePort: '4420' } });
+    const volumeContext = { nqn: volumeOf('a').nqn, volumePath: '/storage-pool/metal-csi', nvmePort: '4420' };
+    const parameters = {
+      nvmePort: '4420',
+      volumePath: '/storage-pool/metal-csi',
+      nqnPrefix: 'nqn.2000-02.com.mikrotik',
+    };
+    const { confirmed } = await validate({ volumeContext, parameters });
+    expect(confirmed).toMatchObject({ volumeContext, parameters });
   });
 
   it.each<[string, DeepPartial<ValidateVolumeCapabilitiesRequest>, string]>([
     ['a context of another volume', { volumeContext: { nqn: 'nqn.2000-02.com.mikrotik:other' } }, 'volume_context.nqn'],
+    ['a context of another path', { volumeContext: { volumePath: '/storage-pool/x' } }, 'volume_context.volumePath'],
+    ['a context of another port', { volumeContext: { nvmePort: '4421' } }, 'volume_context.nvmePort'],
     ['parameters that are none', { parameters: { nope: '1' } }, 'nope'],
+    ['another path', { parameters: { volumePath: '/storage-pool/metal-csi/x' } }, 'parameters.volumePath'],
+    ['another port', { parameters: { nvmePort: '4421' } }, 'parameters.nvmePort'],
+    ['another NQN', { parameters: { nqnPrefix: 'nqn.2026-11.io.example' } }, 'parameters.nqnPrefix'],
     [
       'capabilities that contradict',
       { volumeCapabilities: [{ ...capability, accessMode: { mode: 4 } }] },

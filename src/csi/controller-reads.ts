@@ -1,6 +1,8 @@
 import { parseCapabilities } from '../domain/capability';
 import { Fault } from '../domain/fault';
+import { subsystemNqnOf } from '../domain/nqn';
 import { type ParameterDefaults, parseParameters } from '../domain/parameters';
+import type { ClusterId } from '../domain/record';
 import { MAX_VOLUME_BYTES, MIB } from '../domain/size';
 import type { Pool, Volume } from '../domain/volume';
 import { findVolumeId, parseVolumeId, type VolumeId } from '../domain/volume-id';
@@ -26,15 +28,16 @@ export interface VolumeReader {
 }
 
 interface ControllerReadsOptions {
+  readonly clusterId: ClusterId;
   readonly volumes: VolumeReader;
   readonly defaults: ParameterDefaults;
 }
 
 /** The RPCs that change nothing: they ask the RDS, and start no workflow. */
-export function createControllerReads({ volumes, defaults }: ControllerReadsOptions) {
+export function createControllerReads({ clusterId, volumes, defaults }: ControllerReadsOptions) {
   return {
     controllerGetVolume: async (request: ControllerGetVolumeRequest): Promise<ControllerGetVolumeResponse> => {
-      return entryOf(await getVolume(volumes, request.volumeId));
+      return entryOf(await getVolume(volumes, request.volumeId), clusterId);
     },
 
     listVolumes: async (request: ListVolumesRequest): Promise<ListVolumesResponse> => {
@@ -44,7 +47,7 @@ export function createControllerReads({ volumes, defaults }: ControllerReadsOpti
       const rest = all.filter(({ volumeId }) => after === undefined || volumeId > after);
       const page = rest.slice(0, request.maxEntries || rest.length);
       const nextToken = page.length < rest.length ? page.at(-1)?.volumeId : undefined;
-      return { entries: page.map(entryOf), nextToken: nextToken ?? '' };
+      return { entries: page.map((volume) => entryOf(volume, clusterId)), nextToken: nextToken ?? '' };
     },
 
     getCapacity: async (request: GetCapacityRequest): Promise<GetCapacityResponse> => {
@@ -66,7 +69,8 @@ export function createControllerReads({ volumes, defaults }: ControllerReadsOpti
       requireSmallMap(request.parameters, 'parameters');
       if (request.volumeCapabilities.length === 0) throw new Fault('InvalidArgument', 'volume_capabilities: missing');
       const volume = await getVolume(volumes, request.volumeId);
-      const message = whyUnsupported(request) ?? whyAnother(volume, request) ?? whyParameters(request, defaults);
+      const message =
+        whyUnsupported(request) ?? whyAnotherContext(volume, request) ?? whyParameters(volume, request, defaults);
       if (message !== undefined) return { confirmed: undefined, message };
       const { volumeContext, volumeCapabilities, parameters } = request;
       return { confirmed: { volumeContext, volumeCapabilities, parameters, mutableParameters: {} }, message: '' };
@@ -91,8 +95,10 @@ function parseStartingToken(token: string): VolumeId | undefined {
   return volumeId;
 }
 
-function entryOf(volume: Volume): ListVolumesResponse_Entry {
-  const message = whyAbnormal(volume);
+/** Nodes are those of this cluster: another's may bear the same names. */
+function entryOf(volume: Volume, clusterId: ClusterId): ListVolumesResponse_Entry {
+  const { record } = volume;
+  const isOurs = record?.clusterId === clusterId;
   return {
     volume: {
       volumeId: volume.volumeId,
@@ -102,13 +108,21 @@ function entryOf(volume: Volume): ListVolumesResponse_Entry {
       accessibleTopology: [],
     },
     status: {
-      publishedNodeIds: volume.record?.attachments.map(({ nodeId }) => nodeId) ?? [],
-      volumeCondition: { abnormal: message !== undefined, message: message ?? 'exported over NVMe/TCP' },
+      publishedNodeIds: isOurs ? record.attachments.map(({ nodeId }) => nodeId) : [],
+      volumeCondition: conditionOf(volume, isOurs),
     },
   };
 }
 
-function whyAbnormal({ exported, fileExists, filePath, sizeBytes }: Volume): string | undefined {
+function conditionOf(volume: Volume, isOurs: boolean): { readonly abnormal: boolean; readonly message: string } {
+  const { record } = volume;
+  if (record && !isOurs) return { abnormal: false, message: `belongs to cluster ${record.clusterId}` };
+  const message = whyAbnormal(volume);
+  return { abnormal: message !== undefined, message: message ?? 'exported over NVMe/TCP' };
+}
+
+function whyAbnormal({ exported, fileExists, filePath, sizeBytes, recordProblem }: Volume): string | undefined {
+  if (recordProblem !== undefined) return recordProblem;
   // A disk whose file is gone has no size.
   if (fileExists === false || sizeBytes === 0n) return `its backing file ${filePath} is missing on the RDS`;
   return exported ? undefined : 'its NVMe/TCP export is off on the RDS';
@@ -119,17 +133,35 @@ function whyUnsupported({ volumeCapabilities }: Pick<GetCapacityRequest, 'volume
   return messageOf(() => parseCapabilities(volumeCapabilities.map(capabilityInputOf), 'volume_capabilities'));
 }
 
-function whyParameters({ parameters }: ValidateVolumeCapabilitiesRequest, defaults: ParameterDefaults) {
-  return messageOf(() => parseParameters(parameters, defaults));
+/** Why the volume is not one of a StorageClass with these parameters; what they do not say is not compared. */
+function whyParameters(
+  volume: Volume,
+  { parameters }: ValidateVolumeCapabilitiesRequest,
+  defaults: ParameterDefaults,
+): string | undefined {
+  const message = messageOf(() => parseParameters(parameters, defaults));
+  if (message !== undefined) return message;
+  const { volumePath, nvmePort, nqnPrefix } = parseParameters(parameters, defaults);
+  const given = { volumePath, nvmePort: String(nvmePort), nqnPrefix: subsystemNqnOf(nqnPrefix, volume.volumeId) };
+  const own = { volumePath: volumePathOf(volume), nvmePort: String(volume.nvmePort), nqnPrefix: volume.nqn };
+  const keys = ['volumePath', 'nvmePort', 'nqnPrefix'] as const;
+  const key = keys.find((name) => parameters[name] !== undefined && given[name] !== own[name]);
+  return key === undefined ? undefined : `parameters.${key}: asks for ${given[key]}, the volume has ${own[key]}`;
 }
 
-/** A volume context that names another export than the volume's is not this volume's. */
-function whyAnother(volume: Volume, { volumeContext }: ValidateVolumeCapabilitiesRequest): string | undefined {
-  const known: Readonly<Record<string, string>> = { nqn: volume.nqn, nvmePort: String(volume.nvmePort) };
-  const key = Object.keys(known).find(
-    (name) => volumeContext[name] !== undefined && volumeContext[name] !== known[name],
-  );
-  return key === undefined ? undefined : `volume_context.${key}: the volume's is ${known[key]}`;
+/** A volume context that names another export or file than the volume's is not this volume's. */
+function whyAnotherContext(volume: Volume, { volumeContext }: ValidateVolumeCapabilitiesRequest): string | undefined {
+  const own: Readonly<Record<string, string>> = {
+    nqn: volume.nqn,
+    nvmePort: String(volume.nvmePort),
+    volumePath: volumePathOf(volume),
+  };
+  const key = Object.keys(own).find((name) => volumeContext[name] !== undefined && volumeContext[name] !== own[name]);
+  return key === undefined ? undefined : `volume_context.${key}: the volume's is ${own[key]}`;
+}
+
+function volumePathOf({ filePath }: Volume): string {
+  return filePath.slice(0, filePath.lastIndexOf('/'));
 }
 
 function messageOf(parse: () => unknown): string | undefined {

@@ -4,16 +4,28 @@ import { judgeAttach, judgeDetach } from './attachment';
 import { isSingleNode, parseAccessMode } from './capability';
 import { Fault } from './fault';
 import { parseNodeId } from './nqn';
-import { type Attachment, formatRecord, parseClusterId, parseRecord, type VolumeRecord } from './record';
+import {
+  type Attachment,
+  formatRecord,
+  parseClusterId,
+  parseRecord,
+  parseVolumeContent,
+  type VolumeRecord,
+} from './record';
 import { parseVolumeId } from './volume-id';
 
 const volumeId = parseVolumeId('pvc-3f2504e0-4f89-11d3-9a0c-0305e82c3301');
 const clusterId = parseClusterId('ours', 'cluster');
 
-/** `a:single-node-writer:rw` */
+/** `a:single-node-writer:rw`: ext4, unless there is a fourth part. */
 function at(text: string): Attachment {
-  const [node = '', mode = '', access] = text.split(':');
-  return { nodeId: parseNodeId(node, 'node'), accessMode: parseAccessMode(mode, 'mode'), readOnly: access === 'ro' };
+  const [node = '', mode = '', access, content = 'ext4'] = text.split(':');
+  return {
+    nodeId: parseNodeId(node, 'node'),
+    accessMode: parseAccessMode(mode, 'mode'),
+    readOnly: access === 'ro',
+    content: parseVolumeContent(content, 'content'),
+  };
 }
 const recordOf = (...attachments: string[]): VolumeRecord => ({
   clusterId,
@@ -62,49 +74,70 @@ describe('judgeAttach', () => {
       ['a:single-node-writer:rw'],
       'a:single-node-single-writer:rw',
       'AttachedDifferently',
-      'is attached to a (single-node-writer), asked for a (single-node-single-writer)',
+      'is attached to a (single-node-writer, ext4), asked for a (single-node-single-writer, ext4)',
     ],
     [
       'read-only here',
       ['a:single-node-writer:rw'],
       'a:single-node-writer:ro',
       'AttachedDifferently',
-      'is attached to a (single-node-writer), asked for a (single-node-writer, read-only)',
+      'is attached to a (single-node-writer, ext4), asked for a (single-node-writer, read-only, ext4)',
+    ],
+    [
+      'another file system here',
+      ['a:single-node-writer:rw'],
+      'a:single-node-writer:rw:xfs',
+      'AttachedDifferently',
+      'is attached to a (single-node-writer, ext4), asked for a (single-node-writer, xfs)',
+    ],
+    [
+      'raw block here, where it is mounted',
+      ['a:single-node-writer:rw'],
+      'a:single-node-writer:rw:block',
+      'AttachedDifferently',
+      'is attached to a (single-node-writer, ext4), asked for a (single-node-writer, block)',
+    ],
+    [
+      'another content beside readers',
+      ['a:multi-node-reader-only:ro'],
+      'b:multi-node-reader-only:ro:block',
+      'VolumeInUse',
+      'is attached to a (multi-node-reader-only, read-only, ext4): not also to b (multi-node-reader-only, read-only, block)',
     ],
     [
       'a second node of a single-node volume',
       ['a:single-node-writer:rw'],
       'b:single-node-writer:rw',
       'VolumeInUse',
-      'is attached to a (single-node-writer): not also to b (single-node-writer)',
+      'is attached to a (single-node-writer, ext4): not also to b (single-node-writer, ext4)',
     ],
     [
       'a second node that would only read',
       ['a:single-node-reader-only:ro'],
       'b:single-node-reader-only:ro',
       'VolumeInUse',
-      'is attached to a (single-node-reader-only, read-only): not also to b (single-node-reader-only, read-only)',
+      'is attached to a (single-node-reader-only, read-only, ext4): not also to b (single-node-reader-only, read-only, ext4)',
     ],
     [
       'a multi-node wish beside a single-node holder',
       ['a:single-node-writer:rw'],
       'b:multi-node-multi-writer:rw',
       'VolumeInUse',
-      'is attached to a (single-node-writer): not also to b (multi-node-multi-writer)',
+      'is attached to a (single-node-writer, ext4): not also to b (multi-node-multi-writer, ext4)',
     ],
     [
       'a reader beside writers',
       ['a:multi-node-multi-writer:rw'],
       'b:multi-node-reader-only:ro',
       'VolumeInUse',
-      'is attached to a (multi-node-multi-writer): not also to b (multi-node-reader-only, read-only)',
+      'is attached to a (multi-node-multi-writer, ext4): not also to b (multi-node-reader-only, read-only, ext4)',
     ],
     [
       'a third writing node',
       ['a:multi-node-multi-writer:rw', 'b:multi-node-multi-writer:rw'],
       'c:multi-node-multi-writer:rw',
       'VolumeInUse',
-      'is attached to a (multi-node-multi-writer), b (multi-node-multi-writer): not also to c (multi-node-multi-writer)',
+      'is attached to a (multi-node-multi-writer, ext4), b (multi-node-multi-writer, ext4): not also to c (multi-node-multi-writer, ext4)',
     ],
   ])('refuses %s', (_fact, held, wish, kind, message) => {
     expect(() => attach(recordOf(...held), wish)).toThrow(new Fault('VolumeInUse', `${volumeId} ${message}`));
@@ -162,15 +195,16 @@ it('keeps every record legal and readable, whatever is attached and detached in 
     node: fc.constantFrom('a', 'b', 'c', 'd'),
     mode,
     readOnly: fc.boolean(),
+    content: fc.constantFrom('ext4', 'block'),
   });
   const play = (
     record: VolumeRecord,
-    { detach, node, mode, readOnly }: typeof step extends fc.Arbitrary<infer S> ? S : never,
+    { detach, node, mode, readOnly, content }: typeof step extends fc.Arbitrary<infer S> ? S : never,
   ) => {
     try {
       const verdict = detach
         ? judgeDetach({ record, nodeId: parseNodeId(node, 'node'), clusterId })
-        : attach(record, `${node}:${mode}:${readOnly ? 'ro' : 'rw'}`);
+        : attach(record, `${node}:${mode}:${readOnly ? 'ro' : 'rw'}:${content}`);
       return verdict.kind === 'write' ? verdict.record : record;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
@@ -186,6 +220,7 @@ it('keeps every record legal and readable, whatever is attached and detached in 
         const { attachments } = record;
         expect(parseRecord(formatRecord(record))).toEqual(record);
         expect(attachments.length <= 1 || attachments.every(({ accessMode }) => !isSingleNode(accessMode))).toBe(true);
+        expect(new Set(attachments.map(({ content }) => content)).size).toBeLessThanOrEqual(1);
         const writing = attachments.filter(({ accessMode }) => accessMode === 'multi-node-multi-writer');
         expect(writing.length).toBeLessThanOrEqual(2);
       }

@@ -33,9 +33,9 @@ export function judgeAttach(attempt: {
     );
   }
 
-  const held = record.attachments.find(({ nodeId }) => nodeId === wish.nodeId);
+  const held = findHeld(record, wish.nodeId);
   if (held) {
-    if (held.accessMode === wish.accessMode && held.readOnly === wish.readOnly) return { kind: 'attached' };
+    if (isSame(held, wish)) return { kind: 'attached' };
     throw new Fault(
       'AttachedDifferently',
       `${volumeId} is attached to ${formatAttachment(held)}, asked for ${formatAttachment(wish)}`,
@@ -66,7 +66,24 @@ export function judgeDetach(attempt: {
   return { kind: 'write', record: { ...record, attachments } };
 }
 
-/** `node-a (single-node-writer)`, `node-b (multi-node-reader-only, read-only)`. */
-function formatAttachment({ nodeId, accessMode, readOnly }: Attachment): string {
-  return `${nodeId} (${accessMode}${readOnly ? ', read-only' : ''})`;
+/** Whether the record is this cluster's and names the node, for just this use. */
+export function isAttached(
+  record: VolumeRecord | undefined,
+  { clusterId, wish }: { readonly clusterId: ClusterId; readonly wish: Attachment },
+): boolean {
+  const held = record?.clusterId === clusterId ? findHeld(record, wish.nodeId) : undefined;
+  return held !== undefined && isSame(held, wish);
+}
+
+function findHeld({ attachments }: VolumeRecord, nodeId: NodeId): Attachment | undefined {
+  return attachments.find((held) => held.nodeId === nodeId);
+}
+
+function isSame(one: Attachment, other: Attachment): boolean {
+  return one.accessMode === other.accessMode && one.readOnly === other.readOnly && one.content === other.content;
+}
+
+/** `node-a (single-node-writer, ext4)`, `node-b (multi-node-reader-only, read-only, block)`. */
+function formatAttachment({ nodeId, accessMode, readOnly, content }: Attachment): string {
+  return `${nodeId} (${accessMode}${readOnly ? ', read-only' : ''}, ${content})`;
 }

@@ -22,7 +22,6 @@ const ALL_DEFAULT = {
   reconnectDelay: 5,
   keepAliveTmo: undefined,
   migrationTimeoutSeconds: 300,
-  fileSystem: undefined,
   claim: undefined,
 };
 
@@ -48,7 +47,7 @@ describe('parseParameters', () => {
     ['migrationTimeoutSeconds', '29', { migrationTimeoutSeconds: 30 }],
     ['migrationTimeoutSeconds', '600', { migrationTimeoutSeconds: 600 }],
     ['migrationTimeoutSeconds', '3601', { migrationTimeoutSeconds: 3600 }],
-    ['csi.storage.k8s.io/fstype', 'xfs', { fileSystem: 'xfs' }],
+    ['csi.storage.k8s.io/fstype', 'xfs', {}],
     ['csi.storage.k8s.io/fstype', '', {}],
     ['csi.storage.k8s.io/pv/name', 'pvc-1', {}],
     ['csi.storage.k8s.io/pvc/name', 'data', {}],

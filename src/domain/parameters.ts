@@ -1,6 +1,6 @@
 import { type Claim, parseClaim } from './claim';
 import { Fault } from './fault';
-import { type FileSystem, parseFileSystem } from './file-system';
+import { parseFileSystem } from './file-system';
 import { parseHostAddress } from './host-address';
 import { isKubernetesSubdomain } from './kubernetes-name';
 import { type NqnPrefix, parseNqnPrefix } from './nqn';
@@ -34,8 +34,6 @@ export interface StorageClassParameters {
   readonly keepAliveTmo: number | undefined;
   /** Seconds that a volume may be attached to two nodes for a live migration: 30 to 3600. */
   readonly migrationTimeoutSeconds: number;
-  /** From `csi.storage.k8s.io/fstype`; undefined: not said. */
-  readonly fileSystem: FileSystem | undefined;
   /** The PersistentVolumeClaim that the volume is made for; undefined where the provisioner does not tell. */
   readonly claim: Claim | undefined;
 }
@@ -72,6 +70,8 @@ export function parseParameters(
 ): StorageClassParameters {
   const values: Values = new Map(Object.entries(map));
   requireKnownKeys(values);
+  // The provisioner says the same in the capabilities, which are what counts.
+  findParsed(values, `${SIDECAR_PREFIX}fstype`, (text, field) => text === '' || parseFileSystem(text, field));
   return {
     volumePath: findVolumePath(values, defaults.volumePaths),
     nvmeAddress: findParsed(values, 'nvmeAddress', parseHostAddress) ?? defaults.nvmeAddress,
@@ -82,9 +82,6 @@ export function parseParameters(
     reconnectDelay: findInteger(values, 'reconnectDelay', { least: 1, most: LARGEST_INT32 }) ?? 5,
     keepAliveTmo: findInteger(values, 'keepAliveTmo', { least: 1, most: LARGEST_INT32 }),
     migrationTimeoutSeconds: findMigrationSeconds(values),
-    fileSystem: findParsed(values, `${SIDECAR_PREFIX}fstype`, (text, field) =>
-      text === '' ? undefined : parseFileSystem(text, field),
-    ),
     claim: findClaim(values),
   };
 }

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { parseAccessMode } from './capability';
 import { Fault } from './fault';
 import { parseNodeId } from './nqn';
-import { formatRecord, mayShare, parseClusterId, parseRecord, type VolumeRecord } from './record';
+import { formatRecord, mayShare, parseClusterId, parseRecord, parseVolumeContent, type VolumeRecord } from './record';
 import { quote } from './routeros/quote';
 
 const MODES = [
@@ -21,6 +21,7 @@ const attachment = fc.record({
   nodeId: name.map((text) => parseNodeId(text, 'node_id')),
   accessMode: fc.constantFrom(...MODES).map((text) => parseAccessMode(text, 'accessMode')),
   readOnly: fc.boolean(),
+  content: fc.constantFrom('ext4', 'xfs', 'ext3', 'btrfs', 'block').map((text) => parseVolumeContent(text, 'content')),
 });
 const record: fc.Arbitrary<VolumeRecord> = fc.record({
   clusterId: fc.stringMatching(/^[A-Za-z0-9._-]{1,63}$/).map((text) => parseClusterId(text, 'cluster')),
@@ -54,6 +55,7 @@ describe('the record', () => {
       '/',
       'a',
       'rw',
+      'ext4',
     );
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 100 }),
@@ -79,8 +81,8 @@ describe('the record', () => {
   });
 
   it('says in its message what stands there and why it cannot be read', () => {
-    expect(() => parseRecord('rds-csi/1 cluster=c claim=- nodes=a:x:rw')).toThrow(
-      'the comment "rds-csi/1 cluster=c claim=- nodes=a:x:rw" is no record that can be read: nodes: "x" is none of ',
+    expect(() => parseRecord('rds-csi/1 cluster=c claim=- nodes=a:x:rw:ext4')).toThrow(
+      'the comment "rds-csi/1 cluster=c claim=- nodes=a:x:rw:ext4" is no record that can be read: nodes: "x" is none of ',
     );
     expect(() => parseRecord('rds-csi/2 cluster=c')).toThrow('does not begin with "rds-csi/1 "');
     expect(() => parseRecord(`rds-csi/1 ${'x'.repeat(5000)}`)).toThrow('… (5010 characters)');
@@ -95,8 +97,8 @@ describe('the record', () => {
 
   it('reads what a request may put into a claim quickly, however long', () => {
     expect(() => parseRecord(`rds-csi/1 cluster=${'a'.repeat(100_000)} claim=- nodes=`)).toThrow('cluster: ');
-    expect(() => parseRecord(`rds-csi/1 cluster=c claim=- nodes=${'a-'.repeat(50_000)}:single-node-writer:rw`)).toThrow(
-      'nodes: ',
-    );
+    expect(() =>
+      parseRecord(`rds-csi/1 cluster=c claim=- nodes=${'a-'.repeat(50_000)}:single-node-writer:rw:ext4`),
+    ).toThrow('nodes: ');
   });
 });

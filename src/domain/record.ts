@@ -2,23 +2,30 @@ import type { Brand } from './brand';
 import { type AccessMode, isSingleNode, parseAccessMode } from './capability';
 import { type Claim, parseClaim } from './claim';
 import { Fault } from './fault';
+import { type FileSystem, parseFileSystem } from './file-system';
 import { type NodeId, parseNodeId } from './nqn';
 import { formatUntrusted } from './text';
 
 /**
  * The record that the driver keeps in a disk's `comment`: who made the volume, and which nodes it is attached to.
  *
- *     rds-csi/1 cluster=<cluster id> claim=<namespace>/<name>|- nodes=<node>:<access mode>:<rw|ro>[,…]
+ *     rds-csi/1 cluster=<cluster id> claim=<namespace>/<name>|- nodes=<node>:<access mode>:<rw|ro>:<content>[,…]
+ *
+ * where the content is `block` or a file system.
  */
 
 /** The cluster that a volume belongs to. */
 export type ClusterId = Brand<string, 'ClusterId'>;
+
+/** What a node finds on a volume: a file system, or a raw block device. */
+export type VolumeContent = FileSystem | 'block';
 
 /** A volume's attachment to a node, with what tells a repeated publish from a conflicting one. */
 export interface Attachment {
   readonly nodeId: NodeId;
   readonly accessMode: AccessMode;
   readonly readOnly: boolean;
+  readonly content: VolumeContent;
 }
 
 export interface VolumeRecord {
@@ -45,21 +52,31 @@ export function parseClusterId(text: string, field: string): ClusterId {
   return text as ClusterId;
 }
 
-/** Whether a volume may be attached so: each node once; more than one only in one multi-node mode, two at most if they write. */
+/** `block` or a file system, as it stands in records and histories. Throws InvalidArgument. */
+export function parseVolumeContent(text: string, field: string): VolumeContent {
+  return text === 'block' ? text : parseFileSystem(text, field);
+}
+
+/**
+ * Whether a volume may be attached so: each node once; more than one only in one multi-node mode and with one content, two at most
+ * if they write.
+ */
 export function mayShare(attachments: readonly Attachment[]): boolean {
   const [first] = attachments;
   if (!first || attachments.length === 1) return true;
   if (isSingleNode(first.accessMode)) return false;
   if (first.accessMode === 'multi-node-multi-writer' && attachments.length > MOST_WRITING_NODES) return false;
   const nodes = new Set(attachments.map(({ nodeId }) => nodeId));
-  return nodes.size === attachments.length && attachments.every(({ accessMode }) => accessMode === first.accessMode);
+  const isLikeFirst = ({ accessMode, content }: Attachment) =>
+    accessMode === first.accessMode && content === first.content;
+  return nodes.size === attachments.length && attachments.every(isLikeFirst);
 }
 
 /** The text for `comment`; `parseRecord` reads it back as it was. Throws InvalidArgument if the claim's names are none. */
 export function formatRecord({ clusterId, claim, attachments }: VolumeRecord): string {
   const of = claim && parseClaim(claim, 'claim');
-  const nodes = attachments.map(
-    ({ nodeId, accessMode, readOnly }) => `${nodeId}:${accessMode}:${readOnly ? 'ro' : 'rw'}`,
+  const nodes = attachments.map(({ nodeId, accessMode, readOnly, content }) =>
+    [nodeId, accessMode, readOnly ? 'ro' : 'rw', content].join(':'),
   );
   return `${MARK}1 cluster=${clusterId} claim=${of ? `${of.namespace}/${of.name}` : '-'} nodes=${nodes.join(',')}`;
 }
@@ -101,14 +118,16 @@ function parseRecordClaim(text: string): Claim | undefined {
 }
 
 function parseAttachment(text: string): Attachment {
-  const [node, mode, access, ...rest] = text.split(':');
-  if (node === undefined || mode === undefined || (access !== 'rw' && access !== 'ro') || rest.length > 0) {
-    throw new Fault('InvalidArgument', 'nodes: not <node>:<access mode>:<rw|ro>');
+  const [node, mode, access, content, ...rest] = text.split(':');
+  const isWhole = node !== undefined && mode !== undefined && content !== undefined && rest.length === 0;
+  if (!isWhole || (access !== 'rw' && access !== 'ro')) {
+    throw new Fault('InvalidArgument', 'nodes: not <node>:<access mode>:<rw|ro>:<content>');
   }
   return {
     nodeId: parseNodeId(node, 'nodes'),
     accessMode: parseAccessMode(mode, 'nodes'),
     readOnly: access === 'ro',
+    content: parseVolumeContent(content, 'nodes'),
   };
 }
 

@@ -35,8 +35,10 @@ export interface Volume {
   readonly fileExists: boolean | undefined;
   /** The text of `comment`, as it stands. */
   readonly comment: string;
-  /** The record in `comment`; undefined if there is none (a volume of an older driver). */
+  /** The record in `comment`; undefined if there is none (a volume of an older driver), or none that can be read. */
   readonly record: VolumeRecord | undefined;
+  /** Why the record in `comment` cannot be read, for a person; then nothing may change the volume. */
+  readonly recordProblem: string | undefined;
 }
 
 /** The file system on the RDS that holds the backing files. */

@@ -72,7 +72,7 @@ describe('a volume', () => {
         'nvme-tcp-server-port': '4420',
         'nvme-tcp-server-nqn': `nqn.2000-02.com.mikrotik:${name}`,
         'file-path': `/storage-pool/metal-csi/${name}.img`,
-        comment: 'rds-csi/1 cluster=test-cluster claim=shop/data nodes=node-a:single-node-writer:rw',
+        comment: 'rds-csi/1 cluster=test-cluster claim=shop/data nodes=node-a:single-node-writer:rw:ext4',
       }),
     ]);
     expect(files).toEqual([{ name: `storage-pool/metal-csi/${name}.img`, sizeBytes: String(2n * GIB) }]);

@@ -7,7 +7,7 @@ import type { DisksPort } from '../../src/adapters/routeros/port';
 import { createSshSession, type SshSession } from '../../src/adapters/routeros/ssh-session';
 import type { Logger } from '../../src/domain/log';
 import { parseNodeId, parseNqnPrefix, subsystemNqnOf } from '../../src/domain/nqn';
-import { formatRecord, parseClusterId } from '../../src/domain/record';
+import { formatRecord, parseClusterId, type VolumeRecord } from '../../src/domain/record';
 import { GIB, parseBytes, TIB } from '../../src/domain/size';
 import type { VolumeSpec } from '../../src/domain/volume';
 import { parseVolumeId } from '../../src/domain/volume-id';
@@ -23,7 +23,7 @@ const root = parseVolumePath('/storage-pool/metal-csi', 'path');
 const prefix = parseNqnPrefix('nqn.2000-02.com.mikrotik', 'prefix');
 const record = { clusterId, claim: { namespace: 'shop', name: 'data' }, attachments: [] };
 const onNode = (node: string) =>
-  ({ nodeId: parseNodeId(node, 'node'), accessMode: 'single-node-writer', readOnly: false }) as const;
+  ({ nodeId: parseNodeId(node, 'node'), accessMode: 'single-node-writer', readOnly: false, content: 'ext4' }) as const;
 const specOf = (id = volumeId, sizeBytes = 10n * GIB): VolumeSpec => ({
   volumeId: id,
   sizeBytes: parseBytes(sizeBytes, 'size'),
@@ -51,7 +51,13 @@ beforeEach(async () => {
     port: simulator.sshPort,
     credentials: { username: simulator.user, password: 'secret' },
     hostKey: { kind: 'pinned', key: simulator.hostKey },
-    limits: { execLimitMs: 1_500, queueLimitMs: 1_500, reconnectInitialMs: 50, reconnectMaximumMs: 200 },
+    limits: {
+      execLimitMs: 1_500,
+      changeLimitMs: 3_000,
+      queueLimitMs: 1_500,
+      reconnectInitialMs: 50,
+      reconnectMaximumMs: 200,
+    },
     logger,
   });
   session.start();
@@ -67,6 +73,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+const writeRecord = (expectedComment: string, written: VolumeRecord) =>
+  disks.writeRecord(volumeId, { expectedComment, record: written, turnExportOn: true });
 /** Runs a script at the simulator's own prompt, past the driver. */
 const run = (script: string) => simulator.knobs.execute(script);
 const changes = (since: number) =>
@@ -153,6 +161,23 @@ describe('create', () => {
     expect(changes(since)).toEqual([]);
   });
 
+  it('makes no second disk on a file, and names the one that uses it', async () => {
+    simulator.knobs.addOrphan({ kind: 'foreign-disk', slot: 'mine', filePath, values: { type: 'file' } });
+    const since = now();
+    await expect(disks.create(spec)).rejects.toMatchObject({
+      kind: 'NotOurs',
+      message: expect.stringContaining('used by the disk "mine"'),
+    });
+    expect(changes(since)).toEqual([]);
+  });
+
+  it('goes on for as long as RouterOS takes while the connection is alive', async () => {
+    simulator.knobs.setLatency({ allocation: 2_000 });
+    await expect(disks.create(spec)).resolves.toMatchObject({ volumeId });
+    expect(changes(0).filter(({ command }) => command === 'add')).toHaveLength(1);
+    expect(session.state.connected).toBe(true);
+  });
+
   it('passes on what RouterOS refuses, in its words', async () => {
     simulator.knobs.addFault({ command: '^/disk/add', mode: 'error', text: 'failure: the dog ate it' });
     await expect(disks.create(spec)).rejects.toMatchObject({
@@ -182,6 +207,27 @@ describe('find and list', () => {
     expect(listed.map(({ volumeId }) => volumeId)).toEqual([one.volumeId, two.volumeId]);
   });
 
+  it('read a volume whose record is damaged, and say so; nothing changes it', async () => {
+    await disks.create(spec);
+    await disks.create(specOf(otherId));
+    await run(`/disk set ${volumeId} comment="rds-csi/1 cluster=lab"`);
+    const damaged = { volumeId, record: undefined, recordProblem: expect.stringContaining('is no record that can be') };
+    await expect(disks.find(volumeId)).resolves.toMatchObject(damaged);
+    await expect(disks.list()).resolves.toMatchObject([damaged, { volumeId: otherId, recordProblem: undefined }]);
+    const since = now();
+    for (const change of [
+      () => disks.create(spec),
+      () => disks.resize(volumeId, 20n * GIB, clusterId),
+      () => disks.remove(volumeId, clusterId),
+      () => disks.attach(volumeId, clusterId, onNode('node-1')),
+      () => disks.detach(volumeId, clusterId, onNode('node-1').nodeId),
+      () => writeRecord('', record),
+    ]) {
+      await expect(change()).rejects.toMatchObject({ kind: 'ArrayUnreadable' });
+    }
+    expect(changes(since).filter(({ positional }) => positional[0] !== '')).toEqual([]);
+  });
+
   it('read the volume of an older driver', async () => {
     await disks.create(spec);
     await run(`/disk unset ${volumeId} comment`);
@@ -203,20 +249,28 @@ describe('resize', () => {
   it('grows, to the byte, and never shrinks', async () => {
     await disks.create(spec);
     const sizeBytes = 3n * (TIB / 4n) + 1n;
-    await expect(disks.resize(volumeId, sizeBytes)).resolves.toMatchObject({ sizeBytes });
+    await expect(disks.resize(volumeId, sizeBytes, clusterId)).resolves.toMatchObject({ sizeBytes });
     const since = now();
-    await expect(disks.resize(volumeId, sizeBytes)).resolves.toMatchObject({ sizeBytes });
-    await expect(disks.resize(volumeId, GIB)).resolves.toMatchObject({ sizeBytes });
+    await expect(disks.resize(volumeId, sizeBytes, clusterId)).resolves.toMatchObject({ sizeBytes });
+    await expect(disks.resize(volumeId, GIB, clusterId)).resolves.toMatchObject({ sizeBytes });
     expect(changes(since)).toEqual([]);
   });
 
+  it('leaves another cluster’s volume as it is', async () => {
+    await disks.create({ ...spec, record: { ...record, clusterId: otherCluster } });
+    const since = now();
+    await expect(disks.resize(volumeId, 20n * GIB, clusterId)).resolves.toMatchObject({ sizeBytes: 10n * GIB });
+    expect(changes(since)).toEqual([]);
+    await expect(disks.resize(volumeId, 20n * GIB, undefined)).resolves.toMatchObject({ sizeBytes: 20n * GIB });
+  });
+
   it('says that there is no such volume', async () => {
-    await expect(disks.resize(volumeId, GIB)).resolves.toBeUndefined();
+    await expect(disks.resize(volumeId, GIB, clusterId)).resolves.toBeUndefined();
   });
 
   it('says how much room there is', async () => {
     await disks.create(spec);
-    await expect(disks.resize(volumeId, 2n * TIB)).rejects.toMatchObject({
+    await expect(disks.resize(volumeId, 2n * TIB, clusterId)).rejects.toMatchObject({
       kind: 'PoolExhausted',
       message: expect.stringMatching(/pool storage-pool has \d+ B \(.+\) free, asked for 2199023255552 B \(2 TiB\)$/),
     });
@@ -334,7 +388,7 @@ describe('attach and detach', () => {
     simulator.knobs.addOrphan({ kind: 'foreign-disk', slot: volumeId, values: { comment: formatRecord(record) } });
     const since = now();
     await expect(disks.attach(volumeId, clusterId, one)).rejects.toMatchObject({ kind: 'NotOurs' });
-    await expect(disks.writeRecord(volumeId, formatRecord(record), record)).rejects.toMatchObject({ kind: 'NotOurs' });
+    await expect(writeRecord(formatRecord(record), record)).rejects.toMatchObject({ kind: 'NotOurs' });
     expect(changes(since)).toEqual([]);
   });
 });
@@ -350,16 +404,23 @@ describe('writeRecord', () => {
       await run(comment === '' ? `/disk unset ${volumeId} comment` : `/disk set ${volumeId} comment="${quoted}"`);
       const before = await disks.find(volumeId);
       expect(before?.comment).toBe(comment);
-      const after = await disks.writeRecord(volumeId, comment, written);
+      const after = await writeRecord(comment, written);
       expect(after).toMatchObject({ exported: true, record: written });
     },
   );
 
+  it('leaves the export off where that does not matter', async () => {
+    await disks.create(spec);
+    await run(`/disk set ${volumeId} nvme-tcp-export=no`);
+    const change = { expectedComment: formatRecord(record), record: written, turnExportOn: false };
+    await expect(disks.writeRecord(volumeId, change)).resolves.toMatchObject({ exported: false, record: written });
+  });
+
   it('changes nothing if the comment is another by now', async () => {
     await disks.create(spec);
     const since = now();
-    await expect(disks.writeRecord(volumeId, 'another', written)).resolves.toMatchObject({ record });
-    await expect(disks.writeRecord(volumeId, '', written)).resolves.toMatchObject({ record });
+    await expect(writeRecord('another', written)).resolves.toMatchObject({ record });
+    await expect(writeRecord('', written)).resolves.toMatchObject({ record });
     expect(changes(since)).toEqual([]);
   });
 });
@@ -381,10 +442,10 @@ describe('every change', () => {
   const attachment = onNode('node-1');
   const CHANGES: readonly (readonly [string, string, () => Promise<unknown>])[] = [
     ['create', '^/disk/add', () => disks.create(specOf(otherId))],
-    ['resize', '^/disk/set', () => disks.resize(volumeId, 20n * GIB)],
+    ['resize', '^/disk/set', () => disks.resize(volumeId, 20n * GIB, clusterId)],
     ['remove', '^/disk/remove', () => disks.remove(volumeId, clusterId)],
     ['attach', '^/disk/set', () => disks.attach(volumeId, clusterId, attachment)],
-    ['writeRecord', '^/disk/set', () => disks.writeRecord(volumeId, formatRecord(record), record)],
+    ['writeRecord', '^/disk/set', () => writeRecord(formatRecord(record), record)],
   ];
 
   describe.each(['before', 'after'] as const)('whose reply is lost %s it took effect', (when) => {
@@ -400,6 +461,34 @@ describe('every change', () => {
     });
   });
 
+  it.each([...CHANGES, ['detach', '^/disk/set', () => disks.detach(volumeId, clusterId, attachment.nodeId)] as const])(
+    '%s that took effect, and printed an error, is done',
+    async (operation, command, act) => {
+      await disks.create(operation === 'detach' ? { ...spec, record: { ...record, attachments: [attachment] } } : spec);
+      simulator.knobs.addFault({ command, mode: 'error', when: 'after', text: 'failure: timeout' });
+      await expect(act()).resolves.toBeDefined();
+      expect(simulator.knobs.state().faults).toMatchObject([{ fired: 1 }]);
+    },
+  );
+
+  it.each([
+    ['attach', () => disks.attach(volumeId, clusterId, attachment)],
+    ['writeRecord', () => writeRecord(formatRecord(record), { ...record, attachments: [attachment] })],
+  ])('%s whose export RouterOS refuses writes no record, and says why', async (_operation, act) => {
+    await disks.create(spec);
+    await run(`/disk set ${volumeId} nvme-tcp-export=no`);
+    simulator.knobs.addFault({
+      command: '^/disk/set .*nvme-tcp-export',
+      mode: 'error',
+      text: 'failure: port in conflict',
+    });
+    await expect(act()).rejects.toMatchObject({
+      kind: 'ArrayRefused',
+      message: expect.stringContaining('port in conflict'),
+    });
+    await expect(disks.find(volumeId)).resolves.toMatchObject({ record, exported: false });
+  });
+
   it.each(['truncate', 'garbage'] as const)('whose reply is spoilt (%s) is unreadable', async (mode) => {
     await disks.create(spec);
     simulator.knobs.addFault({ mode, times: 0 });
@@ -412,10 +501,10 @@ describe('every change', () => {
   it('that hangs ends at its limit, and the others go on', async () => {
     await disks.create(spec);
     simulator.knobs.addFault({ command: '^/disk/set', mode: 'hang' });
-    const hanging = disks.resize(volumeId, 20n * GIB);
+    const hanging = disks.resize(volumeId, 20n * GIB, clusterId);
     await expect(disks.find(volumeId)).resolves.toMatchObject({ volumeId });
     await expect(hanging).rejects.toMatchObject({ kind: 'ArrayNoAnswer' });
-    await expect(disks.resize(volumeId, 20n * GIB)).resolves.toMatchObject({ sizeBytes: 20n * GIB });
+    await expect(disks.resize(volumeId, 20n * GIB, clusterId)).resolves.toMatchObject({ sizeBytes: 20n * GIB });
   });
 });
 

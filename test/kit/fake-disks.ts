@@ -46,6 +46,7 @@ export function createFakeDisks(): FakeDisks {
           nqn,
           nvmePort,
           record,
+          recordProblem: undefined,
           filePath,
           comment,
           exported: true,
@@ -57,10 +58,12 @@ export function createFakeDisks(): FakeDisks {
       }),
     find: (volumeId) => act('find', () => volumes.get(volumeId)),
     list: () => act('list', () => [...volumes.values()]),
-    resize: (volumeId, sizeBytes) =>
+    resize: (volumeId, sizeBytes, clusterId = volumes.get(volumeId)?.record?.clusterId) =>
       act('resize', () =>
         change(volumeId, (volume) =>
-          sizeBytes > volume.sizeBytes ? { sizeBytes: parseBytes(sizeBytes, 'sizeBytes') } : undefined,
+          sizeBytes > volume.sizeBytes && (!volume.record || volume.record.clusterId === clusterId)
+            ? { sizeBytes: parseBytes(sizeBytes, 'sizeBytes') }
+            : undefined,
         ),
       ),
     remove: (volumeId, clusterId) =>
@@ -87,9 +90,11 @@ export function createFakeDisks(): FakeDisks {
             : undefined,
         ),
       ),
-    writeRecord: (volumeId, expectedComment, record) =>
+    writeRecord: (volumeId, { expectedComment, record, turnExportOn }) =>
       act('writeRecord', () =>
-        change(volumeId, ({ comment }) => (comment === expectedComment ? { record, exported: true } : undefined)),
+        change(volumeId, ({ comment, exported }) =>
+          comment === expectedComment ? { record, exported: exported || turnExportOn } : undefined,
+        ),
       ),
     pool: () =>
       act('pool', () => {

@@ -33,7 +33,7 @@ export function deleteOf(volumeId: VolumeId): Operation<'deleteVolume'> {
 
 export function publishOf(volumeId: VolumeId, node: string): Operation<'publishVolume'> {
   const nodeId = parseNodeId(node, 'node_id');
-  const attachment = { nodeId, accessMode: 'single-node-writer', readOnly: false };
+  const attachment = { nodeId, accessMode: 'single-node-writer', readOnly: false, content: 'ext4' };
   return {
     name: 'publishVolume',
     ...aboutVolume(volumeId, nodeId),
@@ -53,5 +53,5 @@ export function unpublishOf(volumeId: VolumeId, node: string): Operation<'unpubl
 }
 
 export function expandOf(volumeId: VolumeId, sizeBytes: string): Operation<'expandVolume'> {
-  return { name: 'expandVolume', ...aboutVolume(volumeId), input: { volumeId, sizeBytes }, summary: 'grow' };
+  return { name: 'expandVolume', ...aboutVolume(volumeId), input: { volumeId, sizeBytes, clusterId }, summary: 'grow' };
 }

@@ -20,6 +20,7 @@ const attachment = {
   nodeId: parseNodeId('node-1', 'node'),
   accessMode: 'single-node-writer',
   readOnly: false,
+  content: 'ext4',
 } as const;
 const spec: VolumeSpec = {
   volumeId,
@@ -60,11 +61,15 @@ const OPERATIONS: readonly (readonly [keyof DisksPort, 'read' | 'change', (disks
   ['create', 'change', (disks) => disks.create(spec)],
   ['find', 'read', (disks) => disks.find(volumeId)],
   ['list', 'read', (disks) => disks.list()],
-  ['resize', 'change', (disks) => disks.resize(volumeId, 2n * GIB)],
+  ['resize', 'change', (disks) => disks.resize(volumeId, 2n * GIB, clusterId)],
   ['remove', 'change', (disks) => disks.remove(volumeId, clusterId)],
   ['attach', 'change', (disks) => disks.attach(volumeId, clusterId, attachment)],
   ['detach', 'change', (disks) => disks.detach(volumeId, clusterId, attachment.nodeId)],
-  ['writeRecord', 'change', (disks) => disks.writeRecord(volumeId, '', record)],
+  [
+    'writeRecord',
+    'change',
+    (disks) => disks.writeRecord(volumeId, { expectedComment: '', record, turnExportOn: true }),
+  ],
   ['pool', 'read', (disks) => disks.pool(root)],
 ];
 
@@ -130,7 +135,7 @@ describe('disks', () => {
   it.each([
     ['create', (disks: DisksPort) => disks.create(spec)],
     ['attach', (disks: DisksPort) => disks.attach(volumeId, clusterId, attachment)],
-    ['resize', (disks: DisksPort) => disks.resize(volumeId, 2n * GIB)],
+    ['resize', (disks: DisksPort) => disks.resize(volumeId, 2n * GIB, clusterId)],
   ])('%s takes a size that is not shown for none', async (_operation, act) => {
     const { size: _size, ...row } = ROW;
     const { disks } = disksOver({ ...ANSWER, disks: [row], files: [], filesCount: 0 });

@@ -1,6 +1,9 @@
+import { isAttached, judgeDetach } from '../../domain/attachment';
 import { Fault, type FaultKind } from '../../domain/fault';
 import type { Logger } from '../../domain/log';
+import { formatRecord } from '../../domain/record';
 import {
+  parseChangedAnswer,
   parseCreatedAnswer,
   parseGrownAnswer,
   parseListAnswer,
@@ -52,29 +55,19 @@ interface Operation<T> {
   readonly parse: (output: ScriptOutput) => T;
 }
 
+type Run = <T>(operation: Operation<T>) => Promise<T>;
+type Roots = readonly VolumePath[];
+
 /** The volumes of the RDS behind a session. Throws InvalidArgument without a root. */
 export function createDisks(options: DisksOptions): DisksPort {
   const { roots } = options;
   if (roots.length === 0) throw new Fault('InvalidArgument', 'volume paths: missing');
-  const run = <T>(operation: Operation<T>): Promise<T> => runOperation(options, operation);
-  const change = (operation: keyof DisksPort, volumeId: VolumeId, script: string) =>
-    run({
-      operation,
-      effect: 'change',
-      volumeId,
-      script,
-      parse: (output) => parseVolumeAnswer(output, { volumeId, roots }),
-    });
+  const run: Run = (operation) => runOperation(options, operation);
+  return { ...createReads(run, roots), ...createVolumeChanges(run, roots), ...createRecordChanges(run, roots) };
+}
 
+function createReads(run: Run, roots: Roots): Pick<DisksPort, 'find' | 'list' | 'pool'> {
   return {
-    async create(spec) {
-      const { volumeId, sizeBytes, volumePath } = spec;
-      const script = createScript({ spec, roots });
-      const parse = (output: ScriptOutput) => parseCreatedAnswer(output, { volumeId, roots, sizeBytes, volumePath });
-      const seen = await run({ operation: 'create', effect: 'change', volumeId, script, parse });
-      return requireServing(seen);
-    },
-
     async find(volumeId) {
       const script = findScript({ volumeId, roots });
       const parse = (output: ScriptOutput) => parseVolumeAnswer(output, { volumeId, roots })?.volume;
@@ -86,8 +79,26 @@ export function createDisks(options: DisksOptions): DisksPort {
       return run({ operation: 'list', effect: 'read', script: listScript(), parse });
     },
 
-    async resize(volumeId, sizeBytes) {
-      const script = resizeScript({ volumeId, roots, sizeBytes });
+    async pool(volumePath) {
+      const name = poolNameOf(volumePath);
+      const parse = (output: ScriptOutput) => parsePoolAnswer(output, name);
+      return run({ operation: 'pool', effect: 'read', script: poolScript(name), parse });
+    },
+  };
+}
+
+function createVolumeChanges(run: Run, roots: Roots): Pick<DisksPort, 'create' | 'resize' | 'remove'> {
+  return {
+    async create(spec) {
+      const { volumeId, sizeBytes, volumePath } = spec;
+      const script = createScript({ spec, roots });
+      const parse = (output: ScriptOutput) => parseCreatedAnswer(output, { volumeId, roots, sizeBytes, volumePath });
+      const seen = await run({ operation: 'create', effect: 'change', volumeId, script, parse });
+      return requireServing(seen);
+    },
+
+    async resize(volumeId, sizeBytes, clusterId) {
+      const script = resizeScript({ volumeId, roots, sizeBytes, clusterId });
       const parse = (output: ScriptOutput) => parseGrownAnswer(output, { volumeId, roots, sizeBytes });
       const seen = await run({ operation: 'resize', effect: 'change', volumeId, script, parse });
       return seen && requireDevice(seen);
@@ -98,26 +109,43 @@ export function createDisks(options: DisksOptions): DisksPort {
       const parse = (output: ScriptOutput) => parseRemovedAnswer(output, { volumeId, roots });
       return run({ operation: 'remove', effect: 'change', volumeId, script, parse });
     },
+  };
+}
 
+interface RecordOperation {
+  readonly operation: keyof DisksPort;
+  readonly volumeId: VolumeId;
+  readonly script: string;
+  /** What RouterOS says to the change counts only if the volume is not so then. */
+  readonly isAsWished: (volume: Volume) => boolean;
+}
+
+function createRecordChanges(run: Run, roots: Roots): Pick<DisksPort, 'attach' | 'detach' | 'writeRecord'> {
+  const change = ({ isAsWished, ...operation }: RecordOperation) => {
+    const context = { volumeId: operation.volumeId, roots, isAsWished };
+    const parse = (output: ScriptOutput) => parseChangedAnswer(output, context);
+    return run({ ...operation, effect: 'change', parse });
+  };
+  return {
     async attach(volumeId, clusterId, attachment) {
       const script = attachScript({ volumeId, roots, clusterId, attachment });
-      const seen = await change('attach', volumeId, script);
+      const isAsWished = ({ record, exported }: Volume) =>
+        exported && isAttached(record, { clusterId, wish: attachment });
+      const seen = await change({ operation: 'attach', volumeId, script, isAsWished });
       return seen && requireServing(seen);
     },
 
     async detach(volumeId, clusterId, nodeId) {
-      return (await change('detach', volumeId, detachScript({ volumeId, roots, clusterId, nodeId })))?.volume;
+      const script = detachScript({ volumeId, roots, clusterId, nodeId });
+      const isAsWished = ({ record }: Volume) => judgeDetach({ record, nodeId, clusterId }).kind === 'detached';
+      return (await change({ operation: 'detach', volumeId, script, isAsWished }))?.volume;
     },
 
-    async writeRecord(volumeId, expectedComment, record) {
-      const script = writeRecordScript({ volumeId, roots, expectedComment, record });
-      return (await change('writeRecord', volumeId, script))?.volume;
-    },
-
-    async pool(volumePath) {
-      const name = poolNameOf(volumePath);
-      const parse = (output: ScriptOutput) => parsePoolAnswer(output, name);
-      return run({ operation: 'pool', effect: 'read', script: poolScript(name), parse });
+    async writeRecord(volumeId, { expectedComment, record, turnExportOn }) {
+      const script = writeRecordScript({ volumeId, roots, expectedComment, record, turnExportOn });
+      const isAsWished = ({ comment, exported }: Volume) =>
+        comment === formatRecord(record) && (exported || !turnExportOn);
+      return (await change({ operation: 'writeRecord', volumeId, script, isAsWished }))?.volume;
     },
   };
 }

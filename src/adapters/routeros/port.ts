@@ -7,24 +7,29 @@ import type { VolumePath } from '../../domain/volume-path';
 /**
  * The volumes of one RDS. Each method is one script, one SSH exec, one JSON line that reads back what it changed; each is
  * idempotent. All throw Fault: ArrayUnreachable (nothing was sent), ArrayNoAnswer (sent, end not seen), ArrayUnreadable,
- * ArrayRefused, NotOurs (the slot is taken by something that is not this driver's).
+ * ArrayRefused, NotOurs (the slot is taken by something that is not this driver's). What RouterOS says to a change counts only if
+ * the volume is then not as wished; a volume whose record cannot be read is not changed: ArrayUnreadable.
  */
 export interface DisksPort {
   /**
    * Makes the volume unless its disk exists, and returns it as it is then: the caller compares it with what was asked for.
    * Goes on where an earlier try stopped: a backing file of at most the asked size without a disk gets its disk.
-   * Throws also PoolExhausted; VolumeExists when a larger file without a disk is in the way.
+   * Throws also PoolExhausted; VolumeExists when a larger file without a disk is in the way; NotOurs when a disk in another slot
+   * uses the file.
    */
   create(spec: VolumeSpec): Promise<Volume>;
 
-  /** The volume, or undefined if RouterOS has shown that it has no such disk. */
+  /** The volume, its record readable or not; undefined if RouterOS has shown that it has no such disk. */
   find(volumeId: VolumeId): Promise<Volume | undefined>;
 
-  /** All disks that are this driver's by slot, NQN and path. One row that cannot be read: ArrayUnreadable. */
+  /** All disks that are this driver's by slot, NQN and path; as `find`. One row that cannot be read: ArrayUnreadable. */
   list(): Promise<readonly Volume[]>;
 
-  /** Grows the volume to `sizeBytes` unless it has that much; undefined if there is no such disk. Throws also PoolExhausted. */
-  resize(volumeId: VolumeId, sizeBytes: bigint): Promise<Volume | undefined>;
+  /**
+   * Grows the volume to `sizeBytes` unless it has that much, or has a record of another cluster than this (undefined: no matter
+   * whose). Returns it as it is then; undefined if there is no such disk. Throws also PoolExhausted.
+   */
+  resize(volumeId: VolumeId, sizeBytes: bigint, clusterId: ClusterId | undefined): Promise<Volume | undefined>;
 
   /**
    * Export off, disk away, file away; only if there is no record (a volume of an older driver), or it is this cluster's and
@@ -37,19 +42,27 @@ export interface DisksPort {
   ): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
 
   /**
-   * The common path of attaching: if the disk bears a record of this cluster that names no node, adds this one and turns the
-   * export on. Changes nothing else. Returns the volume as it is then (undefined: no such disk); the caller judges its record.
+   * The common path of attaching: if the disk bears a record of this cluster that names no node, turns the export on and adds
+   * this one. Changes nothing else. Returns the volume as it is then (undefined: no such disk); the caller judges its record.
    */
   attach(volumeId: VolumeId, clusterId: ClusterId, attachment: Attachment): Promise<Volume | undefined>;
 
   /** The common path of detaching: if the record is this cluster's and names this node alone, empties the list; else as `attach`. */
   detach(volumeId: VolumeId, clusterId: ClusterId, nodeId: NodeId): Promise<Volume | undefined>;
 
-  /** Writes the record if the comment still is `expectedComment`, else changes nothing. Returns the volume as it is then. */
-  writeRecord(volumeId: VolumeId, expectedComment: string, record: VolumeRecord): Promise<Volume | undefined>;
+  /** Replaces the comment, if it still is the one expected; else changes nothing. Returns the volume as it is then. */
+  writeRecord(volumeId: VolumeId, change: RecordChange): Promise<Volume | undefined>;
 
   /** Size and free space of the pool that holds `volumePath`. */
   pool(volumePath: VolumePath): Promise<Pool>;
+}
+
+/** A record in place of a comment. */
+export interface RecordChange {
+  readonly expectedComment: string;
+  readonly record: VolumeRecord;
+  /** Whether the export is to be on before the record is written, as for attaching; a detach does not depend on it. */
+  readonly turnExportOn: boolean;
 }
 
 /** Whether the RDS can be reached, as last seen: answered from memory, at once. */

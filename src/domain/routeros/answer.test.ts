@@ -4,6 +4,7 @@ import { Fault } from '../fault';
 import { parseVolumeId } from '../volume-id';
 import { parseVolumePath } from '../volume-path';
 import {
+  parseChangedAnswer,
   parseCreatedAnswer,
   parseGrownAnswer,
   parseListAnswer,
@@ -16,7 +17,7 @@ const volumeId = parseVolumeId('pvc-6b2e7a4e-0000-4000-8000-00000000000a');
 const roots = [parseVolumePath('/storage-pool/metal-csi', 'path')];
 const context = { volumeId, roots };
 const filePath = `/storage-pool/metal-csi/${volumeId}.img`;
-const comment = 'rds-csi/1 cluster=lab claim=shop/data nodes=node-1:single-node-writer:rw';
+const comment = 'rds-csi/1 cluster=lab claim=shop/data nodes=node-1:single-node-writer:rw:ext4';
 
 const ROW = {
   '.id': '*1A',
@@ -34,6 +35,7 @@ const FILE = { '.id': '*2', name: filePath.slice(1), size: 1_099_511_627_776 };
 const there = (row: object = {}) => ({ volume: volumeId, disks: [{ ...ROW, ...row }], disksCount: 1, oursCount: 1 });
 const GONE = { volume: volumeId, disks: [], disksCount: 0, oursCount: 0 };
 const NO_FILES = { files: [], filesCount: 0 };
+const NO_USERS = { users: [], usersCount: 0 };
 const WITH_FILE = { files: [FILE], filesCount: 1 };
 
 const output = (answer: unknown) => ({ stdout: `${JSON.stringify(answer)}\r\n`, stderr: '' });
@@ -66,8 +68,9 @@ describe('parseVolumeAnswer', () => {
         record: {
           clusterId: 'lab',
           claim: { namespace: 'shop', name: 'data' },
-          attachments: [{ nodeId: 'node-1', accessMode: 'single-node-writer', readOnly: false }],
+          attachments: [{ nodeId: 'node-1', accessMode: 'single-node-writer', readOnly: false, content: 'ext4' }],
         },
+        recordProblem: undefined,
       },
     });
   });
@@ -156,10 +159,15 @@ describe('parseVolumeAnswer', () => {
     ['an export as a number', JSON.stringify(there({ 'nvme-tcp-export': 1 }))],
     ['a comment as a number', JSON.stringify(there({ comment: 5 }))],
     ['no port', JSON.stringify(there({ 'nvme-tcp-server-port': 0 }))],
-    ['a damaged record', JSON.stringify(there({ comment: 'rds-csi/1 cluster=lab nodes=' }))],
     ['an error of no text', JSON.stringify({ error: {} })],
   ])('%s is unreadable', (_fact, stdout) => {
     expect(kindOf(() => parseVolumeAnswer(printed(stdout), context))).toBe('ArrayUnreadable');
+  });
+
+  it('tells what is wrong with a record that cannot be read', () => {
+    const seen = parseVolumeAnswer(output(there({ comment: 'rds-csi/1 cluster=lab nodes=' })), context);
+    expect(seen?.volume.record).toBeUndefined();
+    expect(seen?.volume.recordProblem).toMatch(`${volumeId}: the comment "rds-csi/1 cluster=lab nodes=" is no record`);
   });
 
   it('takes anything on stderr beside an answer for unreadable', () => {
@@ -211,13 +219,41 @@ describe('parseVolumeAnswer', () => {
   });
 });
 
+describe('parseChangedAnswer', () => {
+  const changed = (answer: object, isAsWished = true) =>
+    parseChangedAnswer(output({ failure: '', ...answer }), { ...context, isAsWished: () => isAsWished });
+
+  it('returns what is there', () => expect(changed(there())?.volume.volumeId).toBe(volumeId));
+
+  it('judges the volume before what RouterOS said', () => {
+    const failure = 'failure: timeout (/disk/set; line 1)';
+    expect(changed({ ...there(), failure })?.volume.volumeId).toBe(volumeId);
+    expect(changed({ ...GONE, failure })).toBeUndefined();
+    expect(faultOf(() => changed({ ...there(), failure }, false))).toMatchObject({
+      kind: 'ArrayRefused',
+      message: expect.stringContaining(failure),
+    });
+    expect(kindOf(() => changed({ ...there(), failure: 'failure: busy' }, false))).toBe('ArrayUnsettled');
+  });
+
+  it.each([
+    ['a damaged record', there({ comment: 'rds-csi/1 cluster=lab nodes=' })],
+    ['no word on how it went', { ...there(), failure: undefined }],
+  ])('with %s is unreadable', (_fact, answer) => {
+    expect(kindOf(() => changed(answer))).toBe('ArrayUnreadable');
+  });
+});
+
 describe('parseCreatedAnswer', () => {
   const created = (answer: object) =>
-    parseCreatedAnswer(output({ failure: '', mounts: '', pools: '', ...WITH_FILE, ...answer }), {
-      ...context,
-      sizeBytes: 1_099_511_627_776n,
-      volumePath: roots[0] ?? parseVolumePath('/x', 'path'),
-    });
+    parseCreatedAnswer(
+      output({ failure: '', cleanup: '', mounts: '', pools: '', ...NO_USERS, ...WITH_FILE, ...answer }),
+      {
+        ...context,
+        sizeBytes: 1_099_511_627_776n,
+        volumePath: roots[0] ?? parseVolumePath('/x', 'path'),
+      },
+    );
   const POOLS = {
     mounts: [{ slot: 'raid1', 'mount-point': 'storage-pool', size: 4_000_000_000_000, free: 1_000 }],
     pools: null,
@@ -225,6 +261,29 @@ describe('parseCreatedAnswer', () => {
 
   it('returns what is there, with its file', () => {
     expect(created(there()).volume).toMatchObject({ fileExists: true, sizeBytes: 1_099_511_627_776n });
+  });
+
+  it.each(['failure: already have such slot', 'failure: odd', 'not enough space'])(
+    'returns what is there as wished, though RouterOS said %j',
+    (failure) => expect(created({ ...there(), failure }).volume.volumeId).toBe(volumeId),
+  );
+
+  it('names the disk that uses the file', () => {
+    const users = { users: [{ slot: 'their disk', 'file-path': filePath }], usersCount: 1 };
+    expect(faultOf(() => created({ ...GONE, ...users })).message).toContain('used by the disk "their disk"');
+  });
+
+  it.each([
+    ['failure: not enough space', 'PoolExhausted'],
+    ['failure: odd', 'ArrayRefused'],
+  ])('says after %j that its file could not be taken away again', (failure, kind) => {
+    const cleanup = 'failure: file is in use';
+    expect(faultOf(() => created({ ...GONE, failure, cleanup }))).toMatchObject({
+      kind,
+      message: expect.stringMatching(/; its file stays, since RouterOS does not remove it: "failure: file is in use"$/),
+    });
+    const gone = faultOf(() => created({ ...GONE, ...NO_FILES, failure, cleanup }));
+    expect(gone.message).not.toContain('its file stays');
   });
 
   it('names pool, free and asked bytes when there is no room', () => {
@@ -243,7 +302,18 @@ describe('parseCreatedAnswer', () => {
 
   it.each([
     ['RouterOS refuses', { ...GONE, ...NO_FILES, failure: 'failure: no such directory' }, 'ArrayRefused'],
-    ['somebody was faster', { ...there(), failure: 'failure: already have such slot' }, 'ArrayUnsettled'],
+    ['another was faster, and is smaller', { ...there({ size: 5 }), failure: 'failure: already' }, 'ArrayUnsettled'],
+    [
+      'the export cannot be turned on',
+      { ...there({ 'nvme-tcp-export': false }), failure: 'failure: odd' },
+      'ArrayRefused',
+    ],
+    ['its record is damaged', there({ comment: 'RDS-CSI/1' }), 'ArrayUnreadable'],
+    [
+      'another disk uses the file',
+      { ...GONE, users: [{ slot: 'theirs', 'file-path': filePath }], usersCount: 1 },
+      'NotOurs',
+    ],
     ['nothing is there after all', { ...GONE, ...NO_FILES }, 'ArrayUnsettled'],
     ['a larger file is in the way', { ...GONE, files: [{ ...FILE, size: 1_099_511_627_777 }] }, 'VolumeExists'],
     ['a file that fits was not used', { ...GONE }, 'ArrayUnreadable'],
@@ -258,6 +328,12 @@ describe('parseGrownAnswer', () => {
 
   it('returns what is there', () => expect(grown(there())?.volume.sizeBytes).toBe(1_099_511_627_776n));
   it('returns nothing for an empty slot', () => expect(grown(GONE)).toBeUndefined());
+  it('returns a volume that has the size, though RouterOS said otherwise', () => {
+    expect(grown({ ...there({ size: 2 ** 41 }), failure: 'failure: odd' })?.volume.sizeBytes).toBe(2n ** 41n);
+    expect(kindOf(() => grown({ ...there(), failure: 'failure: odd' }))).toBe('ArrayRefused');
+  });
+  it('does not read over a damaged record', () =>
+    expect(kindOf(() => grown(there({ comment: 'rds-csi/1' })))).toBe('ArrayUnreadable'));
 
   it('finds the pool of the file', () => {
     const pools = {
@@ -297,6 +373,7 @@ describe('parseRemovedAnswer', () => {
     ['the file could not be removed', { ...GONE, ...WITH_FILE, failure: 'failure: odd' }, 'ArrayRefused'],
     ['the file is busy', { ...GONE, ...WITH_FILE, failure: 'failure: file busy' }, 'ArrayUnsettled'],
     ['the disk could not be removed', { ...there(), ...WITH_FILE, failure: 'failure: odd' }, 'ArrayRefused'],
+    ['its record is damaged', { ...there({ comment: 'rds-csi/1' }), ...WITH_FILE }, 'ArrayUnreadable'],
   ] as const)('throws when %s', (_fact, answer, kind) => expect(kindOf(() => removed(answer))).toBe(kind));
 });
 
@@ -323,13 +400,19 @@ describe('parseListAnswer', () => {
     expect(listed({ ...ROW, size: undefined }, otherRow)).toMatchObject([{ sizeBytes: 0n }, { volumeId: other }]);
   });
 
+  it('lists a volume whose record is damaged, and all others', () => {
+    expect(listed({ ...ROW, comment: 'RDS-CSI/1' }, otherRow)).toMatchObject([
+      { volumeId, record: undefined, recordProblem: expect.stringContaining('"RDS-CSI/1"') },
+      { volumeId: other, recordProblem: undefined },
+    ]);
+  });
+
   it('is empty where RouterOS has counted none', () => {
     expect(parseListAnswer(output({ disks: null, disksCount: 0 }), roots)).toEqual([]);
   });
 
   it.each([
     ['a size that is rounded', [ROW, { ...otherRow, size: '1.0TiB' }]],
-    ['a damaged record', [ROW, { ...otherRow, comment: 'RDS-CSI/1' }]],
     ['a path that is no text', [ROW, { ...otherRow, 'file-path': 5 }]],
     ['a slot twice', [ROW, ROW]],
   ])('%s makes the whole list unreadable', (_fact, disks) => {

@@ -36,8 +36,8 @@ const OUT_OF_SPACE = /not enough (?:disk |free )?space|no space left|out of (?:d
 const PASSING = /already|busy|in use/i;
 
 /**
- * The volume that the answer shows; undefined if RouterOS has shown that its slot is empty. Throws NotOurs (the slot is taken
- * by something else), ArrayRefused (RouterOS's words), ArrayUnsettled, ArrayUnreadable.
+ * The volume that the answer shows, its record readable or not; undefined if RouterOS has shown that its slot is empty. Throws
+ * NotOurs (the slot is taken by something else), ArrayRefused (RouterOS's words), ArrayUnsettled, ArrayUnreadable.
  */
 export function parseVolumeAnswer(output: ScriptOutput, context: AnswerContext): SeenVolume | undefined {
   const answer = parseAnswer(output);
@@ -45,29 +45,53 @@ export function parseVolumeAnswer(output: ScriptOutput, context: AnswerContext):
   return parseSeenVolume(answer, context);
 }
 
+/**
+ * As `parseVolumeAnswer`, of a script that changes the volume: what RouterOS said meanwhile counts only if the volume is not as
+ * wished, and a record that cannot be read is ArrayUnreadable.
+ */
+export function parseChangedAnswer(
+  output: ScriptOutput,
+  context: AnswerContext & { readonly isAsWished: (volume: Volume) => boolean },
+): SeenVolume | undefined {
+  const answer = parseAnswer(output);
+  throwError(answer, context.volumeId);
+  const seen = requireRecord(parseSeenVolume(answer, context));
+  const failure = answer.text('failure');
+  if (failure !== '' && seen && !context.isAsWished(seen.volume)) throw refused(failure, context.volumeId);
+  return seen;
+}
+
 /** A volume that shall have a size, in bytes, and where it lies if no disk tells. */
-type SizeContext = AnswerContext & { readonly sizeBytes: bigint; readonly volumePath: VolumePath | undefined };
+type SizeContext = AnswerContext & {
+  readonly sizeBytes: bigint;
+  readonly volumePath: VolumePath | undefined;
+  readonly isAsWished: (seen: SeenVolume) => boolean;
+};
 
 /** As `parseVolumeAnswer`, of the script that grows a volume to `sizeBytes`. Throws also PoolExhausted. */
 export function parseGrownAnswer(
   output: ScriptOutput,
   context: AnswerContext & { readonly sizeBytes: bigint },
 ): SeenVolume | undefined {
-  return parseGrown(parseAnswer(output), { ...context, volumePath: undefined });
+  const isAsWished = ({ volume }: SeenVolume) => volume.sizeBytes >= context.sizeBytes;
+  return parseGrown(parseAnswer(output), { ...context, volumePath: undefined, isAsWished });
 }
 
 /**
- * The volume that the script made, or found: there is one afterwards. Throws as `parseVolumeAnswer`, PoolExhausted, VolumeExists
- * (a larger file without a disk is in the way) and ArrayUnsettled (made without complaint, and not there).
+ * The volume that the script made, or found: there is one afterwards. Throws as `parseChangedAnswer`, PoolExhausted, NotOurs also
+ * if another disk uses its file, VolumeExists (a larger file without a disk is in the way) and ArrayUnsettled (made without
+ * complaint, and not there).
  */
 export function parseCreatedAnswer(
   output: ScriptOutput,
   context: AnswerContext & { readonly sizeBytes: bigint; readonly volumePath: VolumePath },
 ): SeenVolume {
   const answer = parseAnswer(output);
-  const seen = parseGrown(answer, context);
-  if (seen) return seen;
   const { volumeId, sizeBytes } = context;
+  const isAsWished = ({ volume }: SeenVolume) => volume.sizeBytes >= sizeBytes && volume.exported;
+  const seen = parseGrown(answer, { ...context, isAsWished });
+  if (seen) return seen;
+  throwUsers(answer, volumeId);
   const [file] = answer.rows('files');
   if (!file) throw new Fault('ArrayUnsettled', `${volumeId}: made without complaint, and not there`);
   const fileBytes = file.bytes('size');
@@ -78,12 +102,26 @@ export function parseCreatedAnswer(
 
 function parseGrown(answer: Answer, context: SizeContext): SeenVolume | undefined {
   throwError(answer, context.volumeId);
-  const seen = parseSeenVolume(answer, context);
+  const seen = requireRecord(parseSeenVolume(answer, context));
   const failure = answer.text('failure');
-  if (failure === '') return seen;
-  if (!OUT_OF_SPACE.test(failure)) throw refused(failure, context.volumeId);
+  if (failure === '' || (seen && context.isAsWished(seen))) return seen;
+  if (!OUT_OF_SPACE.test(failure)) throw refused(failure, context.volumeId, whatStays(answer));
   const volumePath = seen ? findVolumePath(seen.volume.filePath, context.volumeId, context.roots) : context.volumePath;
   throw exhausted(answer, { ...context, volumePath });
+}
+
+/** What a create could not take away again, for a person. */
+function whatStays(answer: Answer): string {
+  const cleanup = answer.has('cleanup') ? answer.text('cleanup') : '';
+  if (cleanup === '' || answer.rows('files').length === 0) return '';
+  return `; its file stays, since RouterOS does not remove it: ${formatUntrusted(cleanup)}`;
+}
+
+function throwUsers(answer: Answer, volumeId: VolumeId): void {
+  const users = answer.rows('users').map((row) => row.text('slot'));
+  if (users.length === 0) return;
+  const disks = users.map(formatUntrusted).join(', ');
+  throw new Fault('NotOurs', `${volumeId}: its backing file is used by the disk ${disks}`);
 }
 
 /** What is left of a volume: its disk, and whether a backing file of it is listed. Throws as `parseVolumeAnswer`. */
@@ -94,21 +132,18 @@ export function parseRemovedAnswer(
   const { volumeId } = context;
   const answer = parseAnswer(output);
   throwError(answer, volumeId);
-  const volume = parseSeenVolume(answer, context)?.volume;
+  const volume = requireRecord(parseSeenVolume(answer, context))?.volume;
   const fileExists = answer.rows('files').length > 0;
-  const users = answer.rows('users').map((row) => row.text('slot'));
-  if (!volume && users.length > 0) {
-    throw new Fault(
-      'NotOurs',
-      `${volumeId}: its backing file is used by the disk ${users.map(formatUntrusted).join(', ')}`,
-    );
-  }
+  if (!volume) throwUsers(answer, volumeId);
   const failure = answer.text('failure');
   if (failure !== '' && (volume || fileExists)) throw refused(failure, volumeId);
   return { volume, fileExists };
 }
 
-/** All volumes of this driver. What is not this driver's is left out; a row that cannot be told either way: ArrayUnreadable. */
+/**
+ * All volumes of this driver, their records readable or not. What is not this driver's is left out; a row that cannot be told
+ * either way: ArrayUnreadable.
+ */
 export function parseListAnswer(output: ScriptOutput, roots: readonly VolumePath[]): readonly Volume[] {
   const answer = parseAnswer(output);
   throwError(answer, 'the list of disks');
@@ -173,18 +208,25 @@ function parseVolume(row: Row, volumeId: VolumeId): SeenVolume {
     exported: row.flag('nvme-tcp-export') && !disabled,
     fileExists: undefined,
     comment,
-    record: parseRecordOf(volumeId, comment),
+    ...parseRecordOf(volumeId, comment),
   };
   return { volume, disabled, hasDevice: sizeBytes !== undefined };
 }
 
-function parseRecordOf(volumeId: VolumeId, comment: string): Volume['record'] {
+function parseRecordOf(volumeId: VolumeId, comment: string): Pick<Volume, 'record' | 'recordProblem'> {
   try {
-    return parseRecord(comment);
+    return { record: parseRecord(comment), recordProblem: undefined };
   } catch (error) {
-    if (error instanceof Fault) throw new Fault(error.kind, `${volumeId}: ${error.message}`, { cause: error });
+    if (error instanceof Fault) return { record: undefined, recordProblem: `${volumeId}: ${error.message}` };
     throw error;
   }
+}
+
+/** A record that cannot be read is never taken for none by what changes a volume: a node that writes may be named in it. */
+function requireRecord(seen: SeenVolume | undefined): SeenVolume | undefined {
+  const problem = seen?.volume.recordProblem;
+  if (problem !== undefined) throw new Fault('ArrayUnreadable', problem);
+  return seen;
 }
 
 function findPool(answer: Answer, name: string): Pool | undefined {
@@ -205,9 +247,9 @@ function throwError(answer: Answer, subject: string): void {
   if (answer.has('error')) throw refused(answer.text('error'), subject);
 }
 
-function refused(words: string, subject: string): Fault {
+function refused(words: string, subject: string, more = ''): Fault {
   const kind = PASSING.test(words) ? 'ArrayUnsettled' : 'ArrayRefused';
-  return new Fault(kind, `${subject}: RouterOS says ${formatUntrusted(words)}`);
+  return new Fault(kind, `${subject}: RouterOS says ${formatUntrusted(words)}${more}`);
 }
 
 function exhausted(answer: Answer, wish: SizeContext): Fault {
@@ -217,7 +259,7 @@ function exhausted(answer: Answer, wish: SizeContext): Fault {
   const free = pool ? `${formatSize(pool.freeBytes)} free` : 'not enough room (how much is free cannot be told)';
   return new Fault(
     'PoolExhausted',
-    `${volumeId}: pool ${name ?? 'of its file'} has ${free}, asked for ${formatSize(sizeBytes)}`,
+    `${volumeId}: pool ${name ?? 'of its file'} has ${free}, asked for ${formatSize(sizeBytes)}${whatStays(answer)}`,
   );
 }
 

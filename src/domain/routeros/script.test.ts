@@ -36,6 +36,7 @@ const attachment = {
   nodeId: parseNodeId('node-1.example', 'node'),
   accessMode: 'single-node-writer',
   readOnly: false,
+  content: 'ext4',
 } as const;
 const subject = { volumeId, roots };
 
@@ -44,12 +45,12 @@ const SCRIPTS: readonly (readonly [string, string])[] = [
   ['list', listScript()],
   ['create', createScript({ spec, roots })],
   ['create below a root', createScript({ spec: { ...spec, volumePath: parseVolumePath(`${root}/a/b`, 'p') }, roots })],
-  ['resize', resizeScript({ ...subject, sizeBytes: 20n * GIB })],
+  ['resize', resizeScript({ ...subject, sizeBytes: 20n * GIB, clusterId })],
   ['remove', removeScript({ ...subject, clusterId })],
   ['attach', attachScript({ ...subject, clusterId, attachment })],
   ['detach', detachScript({ ...subject, clusterId, nodeId: attachment.nodeId })],
-  ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'a "b" $c', record })],
-  ['writeRecord on no comment', writeRecordScript({ ...subject, expectedComment: '', record })],
+  ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'a "b" $c', record, turnExportOn: true })],
+  ['writeRecord on no comment', writeRecordScript({ ...subject, expectedComment: '', record, turnExportOn: true })],
   ['pool', poolScript('storage-pool')],
 ];
 
@@ -176,6 +177,10 @@ describe('createScript', () => {
     expect(script.indexOf('/disk find')).toBeLessThan(script.indexOf('/disk add'));
   });
 
+  it('adds nothing if any disk uses the file', () => {
+    expect(script).toContain(':if (($n = 0) && ([:len [/disk find where file-path~$r]] = 0)) do={');
+  });
+
   it('makes no directory for a root itself', () => expect(script).not.toContain('/file add'));
 
   it.each([
@@ -206,6 +211,22 @@ describe('createScript', () => {
   });
 });
 
+describe('what attaches', () => {
+  it.each([
+    ['attach', attachScript({ ...subject, clusterId, attachment })],
+    ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'x', record, turnExportOn: true })],
+  ])('%s turns the export on before it writes the record, and catches what goes wrong', (_name, script) => {
+    const [, caught = ''] = /:onerror x in=\{ (.+?) \} do=\{ :set w \$x \}/.exec(script) ?? [];
+    expect(caught).toMatch(/nvme-tcp-export=yes \}; \/disk set \$o comment=/);
+    expect(script).toContain('"failure"=$w');
+  });
+
+  it('leaves the export alone if only the record is to be written', () => {
+    const script = writeRecordScript({ ...subject, expectedComment: 'x', record, turnExportOn: false });
+    expect(script).not.toContain('/disk set $o nvme-tcp-export');
+  });
+});
+
 describe('patterns', () => {
   const { literals } = split(findScript(subject));
   const filePattern = new RegExp(literals.find((literal) => literal.endsWith('[.]img$')) ?? 'none');
@@ -232,11 +253,13 @@ describe('patterns', () => {
     const { literals } = split(detachScript({ ...subject, clusterId, nodeId: attachment.nodeId }));
     const pattern = new RegExp(literals.find((literal) => literal.startsWith('^rds-csi/1')) ?? 'none');
     const start = 'rds-csi/1 cluster=lab.1 claim=shop/data nodes=';
-    expect(pattern.test(`${start}node-1.example:single-node-writer:rw`)).toBe(true);
-    expect(pattern.test(`${start}node-1.example:multi-node-reader-only:ro`)).toBe(true);
-    expect(pattern.test(`${start}node-1xexample:single-node-writer:rw`)).toBe(false);
-    expect(pattern.test(`${start}node-1.example:single-node-writer:rw,node-2:single-node-writer:rw`)).toBe(false);
-    expect(pattern.test('rds-csi/1 cluster=labx1 claim=- nodes=node-1.example:single-node-writer:rw')).toBe(false);
+    expect(pattern.test(`${start}node-1.example:single-node-writer:rw:ext4`)).toBe(true);
+    expect(pattern.test(`${start}node-1.example:multi-node-reader-only:ro:block`)).toBe(true);
+    expect(pattern.test(`${start}node-1xexample:single-node-writer:rw:ext4`)).toBe(false);
+    expect(pattern.test(`${start}node-1.example:single-node-writer:rw:ext4,node-2:single-node-writer:rw:ext4`)).toBe(
+      false,
+    );
+    expect(pattern.test('rds-csi/1 cluster=labx1 claim=- nodes=node-1.example:single-node-writer:rw:ext4')).toBe(false);
     expect(pattern.test(start)).toBe(false);
   });
 });
@@ -249,10 +272,12 @@ describe('text from outside', () => {
   });
 
   it('stays in its string, as it is, whatever it holds', () => {
-    const shape = split(writeRecordScript({ ...subject, expectedComment: 'x', record })).code;
+    const shape = split(writeRecordScript({ ...subject, expectedComment: 'x', record, turnExportOn: true })).code;
     fc.assert(
       fc.property(text, (expectedComment) => {
-        const { code, literals } = split(writeRecordScript({ ...subject, expectedComment, record }));
+        const { code, literals } = split(
+          writeRecordScript({ ...subject, expectedComment, record, turnExportOn: true }),
+        );
         expect(code).toBe(shape);
         expect(literals).toContain(expectedComment);
       }),
@@ -260,7 +285,7 @@ describe('text from outside', () => {
   });
 
   it.each(['a\nb', 'a\rb', 'a\u0000b', 'a\u007fb'])('is refused with control characters: %j', (expectedComment) => {
-    expect(() => writeRecordScript({ ...subject, expectedComment, record })).toThrow(
+    expect(() => writeRecordScript({ ...subject, expectedComment, record, turnExportOn: true })).toThrow(
       expect.objectContaining({ kind: 'InvalidArgument' }),
     );
   });

@@ -44,7 +44,9 @@ const SEEN_DISK: readonly string[] = [
   ...rowsAndCount('disks', '/disk', DISK_PROPERTIES, SLOT),
   `"oursCount"=${count('/disk', OURS)}`,
 ];
-const FAILURE_FIELDS: readonly string[] = ['"failure"=$w', '"mounts"=$m', '"pools"=$p'];
+const SEEN_USERS: readonly string[] = rowsAndCount('users', '/disk', 'slot,file-path', USERS);
+const FAILURE_FIELD = '"failure"=$w';
+const FAILURE_FIELDS: readonly string[] = [FAILURE_FIELD, '"mounts"=$m', '"pools"=$p'];
 /** Only if the export is off: nobody has told what turning it on again does to sessions that are live. */
 const EXPORT_ON = when(`${count('/disk', `${SLOT} nvme-tcp-export=yes`)} = 0`, ['/disk set $o nvme-tcp-export=yes']);
 
@@ -60,8 +62,9 @@ export function listScript(): string {
 }
 
 /**
- * Makes the disk and, below a root, the directories on the way to its file, unless the slot is taken. A file that is there
- * already is used if it is not larger than asked for. What this script made and could not finish it takes away again.
+ * Makes the disk and, below a root, the directories on the way to its file, unless the slot is taken or another disk uses a file
+ * of this name. A file that is there already is used if it is not larger than asked for. What this script made and could not
+ * finish it takes away again.
  * Throws InvalidArgument for a path or NQN that would not be recognised as this driver's afterwards.
  */
 export function createScript({
@@ -79,7 +82,7 @@ export function createScript({
     ...proveOwned(),
     ':local w ""; :local c ""; :local b 0',
     `:local g ${count('/file', file)}`,
-    when('$n = 0', [
+    when(`($n = 0) && (${count('/disk', USERS)} = 0)`, [
       forEachRow('/file', 'name,size', file, [
         ':local z [:tonum ($i->"size")]',
         when(`($z >= 0) && ($z <= ${spec.sizeBytes})`, [':set b 1']),
@@ -91,14 +94,28 @@ export function createScript({
         ]),
       ]),
     ]),
-    when(OWNED, [whenRecordAllows(`cluster=${patternOf(spec.record.clusterId)} `, EXPORT_ON)]),
+    when(OWNED, [whenRecordAllows(recordOf(spec.record.clusterId), catching('w', [EXPORT_ON]))]),
     ...readPoolsAfterFailure(roots),
-    put([...SEEN_DISK, ...rowsAndCount('files', '/file', 'name,size', file), ...FAILURE_FIELDS]),
+    put([
+      ...SEEN_DISK,
+      ...rowsAndCount('files', '/file', 'name,size', file),
+      ...SEEN_USERS,
+      ...FAILURE_FIELDS,
+      '"cleanup"=$c',
+    ]),
   ]);
 }
 
-/** Grows the volume to `sizeBytes`, in bytes, unless it has that much. */
-export function resizeScript({ sizeBytes, ...volume }: Subject & { readonly sizeBytes: bigint }): string {
+/**
+ * Grows the volume to `sizeBytes`, in bytes, unless it has that much; only if it has no record, or one of this cluster (undefined:
+ * of any).
+ */
+export function resizeScript({
+  sizeBytes,
+  clusterId,
+  ...volume
+}: Subject & { readonly sizeBytes: bigint; readonly clusterId: ClusterId | undefined }): string {
+  const grow = catching('w', [`/disk set $o file-size=${sizeBytes}`]);
   return script([
     ...subject(volume),
     ...proveOwned(),
@@ -106,7 +123,7 @@ export function resizeScript({ sizeBytes, ...volume }: Subject & { readonly size
     when(OWNED, [
       forEachRow('/disk', 'size', SLOT, [
         ':local z [:tonum ($i->"size")]',
-        when(`($z >= 0) && ($z < ${sizeBytes})`, [catching('w', [`/disk set $o file-size=${sizeBytes}`])]),
+        when(`($z >= 0) && ($z < ${sizeBytes})`, [whenRecordAllows(recordOf(clusterId), grow)]),
       ]),
     ]),
     ...readPoolsAfterFailure(volume.roots),
@@ -119,39 +136,35 @@ export function resizeScript({ sizeBytes, ...volume }: Subject & { readonly size
  * slot and none uses the file, whether the disk went now or in an earlier try.
  */
 export function removeScript({ clusterId, ...volume }: Subject & { readonly clusterId: ClusterId }): string {
-  const detached = `cluster=${patternOf(clusterId)} claim=[^ ]+ nodes=$`;
   return script([
     ...subject(volume),
     ...proveOwned(),
     ':local w ""',
-    when(OWNED, [whenRecordAllows(detached, catching('w', ['/disk set $o nvme-tcp-export=no', '/disk remove $o']))]),
+    when(OWNED, [
+      whenRecordAllows(recordOf(clusterId, ''), catching('w', ['/disk set $o nvme-tcp-export=no', '/disk remove $o'])),
+    ]),
     when(`(${count('/disk', SLOT)} = 0) && (${count('/disk', USERS)} = 0)`, [
       catching('w', [`/file remove [/file find where ${FILES}]`]),
     ]),
-    put([
-      ...SEEN_DISK,
-      ...rowsAndCount('files', '/file', 'name,size', FILES),
-      ...rowsAndCount('users', '/disk', 'slot,file-path', USERS),
-      '"failure"=$w',
-    ]),
+    put([...SEEN_DISK, ...rowsAndCount('files', '/file', 'name,size', FILES), ...SEEN_USERS, FAILURE_FIELD]),
   ]);
 }
 
-/** If the record is this cluster's and names no node: adds the attachment, and turns the export on. */
+/** If the record is this cluster's and names no node: turns the export on, and then adds the attachment. */
 export function attachScript({
   clusterId,
   attachment,
   ...volume
 }: Subject & { readonly clusterId: ClusterId; readonly attachment: Attachment }): string {
   const text = formatAttachment(clusterId, attachment);
-  const where = `${SLOT} comment~${quote(recordPattern(clusterId, ''))}`;
+  const where = `${SLOT} comment~${quote(recordPattern(recordOf(clusterId, '')))}`;
+  const add = `/disk set $o comment=(($i->"comment") . ${quote(text)})`;
   return script([
     ...subject(volume),
     ...proveOwned(),
-    when(OWNED, [
-      forEachRow('/disk', 'comment', where, [`/disk set $o comment=(($i->"comment") . ${quote(text)})`, EXPORT_ON]),
-    ]),
-    put(SEEN_DISK),
+    ':local w ""',
+    when(OWNED, [forEachRow('/disk', 'comment', where, [catching('w', [EXPORT_ON, add])])]),
+    put([...SEEN_DISK, FAILURE_FIELD]),
   ]);
 }
 
@@ -161,34 +174,42 @@ export function detachScript({
   nodeId,
   ...volume
 }: Subject & { readonly clusterId: ClusterId; readonly nodeId: NodeId }): string {
-  const nodes = `${patternOf(nodeId)}:[a-z-]+:r[ow]`;
-  const where = `${SLOT} comment~${quote(recordPattern(clusterId, nodes))}`;
+  const nodes = `${patternOf(nodeId)}:[a-z-]+:r[ow]:[a-z0-9]+`;
+  const where = `${SLOT} comment~${quote(recordPattern(recordOf(clusterId, nodes)))}`;
   return script([
     ...subject(volume),
     ...proveOwned(),
+    ':local w ""',
     when(OWNED, [
       forEachRow('/disk', 'comment', where, [
         ':local c ($i->"comment")',
-        '/disk set $o comment=[:pick $c 0 ([:find $c " nodes="] + 7)]',
+        catching('w', ['/disk set $o comment=[:pick $c 0 ([:find $c " nodes="] + 7)]']),
       ]),
     ]),
-    put(SEEN_DISK),
+    put([...SEEN_DISK, FAILURE_FIELD]),
   ]);
 }
 
-/** If the comment still is `expectedComment`: writes the record, and turns the export on. */
+/** If the comment still is `expectedComment`: turns the export on, if that is asked for, and then writes the record. */
 export function writeRecordScript({
   expectedComment,
   record,
+  turnExportOn,
   ...volume
-}: Subject & { readonly expectedComment: string; readonly record: VolumeRecord }): string {
-  const write = [`/disk set $o comment=${quote(formatRecord(record))}`, EXPORT_ON];
+}: Subject & {
+  readonly expectedComment: string;
+  readonly record: VolumeRecord;
+  readonly turnExportOn: boolean;
+}): string {
+  const set = `/disk set $o comment=${quote(formatRecord(record))}`;
+  const write = [catching('w', turnExportOn ? [EXPORT_ON, set] : [set])];
   // An unset comment has no value at all: it equals no text, and its length is 0.
   const compareAndSet =
     expectedComment === ''
       ? forEachRow('/disk', 'comment', SLOT, [when('[:len ($i->"comment")] = 0', write)])
       : when(`${count('/disk', `${SLOT} comment=${quote(expectedComment)}`)} = 1`, write);
-  return script([...subject(volume), ...proveOwned(), when(OWNED, [compareAndSet]), put(SEEN_DISK)]);
+  const change = [':local w ""', when(OWNED, [compareAndSet])];
+  return script([...subject(volume), ...proveOwned(), ...change, put([...SEEN_DISK, FAILURE_FIELD])]);
 }
 
 /** The disk or RAID whose file system bears the pool's name: by mount point, or else by slot. */
@@ -247,15 +268,20 @@ function proveOwned(): readonly string[] {
   return [`:local n ${count('/disk', SLOT)}`, `:local o [/disk find where ${OURS}]`];
 }
 
-/** If the comment holds no record of any kind, or one of version 1 whose fields match. */
+/** If the comment holds no record of any kind, or one that matches. */
 function whenRecordAllows(fields: string, statement: string): string {
   const marked = count('/disk', `${SLOT} comment~${quote(MARK_PATTERN)}`);
-  const allowed = count('/disk', `${SLOT} comment~${quote(`^rds-csi/1 ${fields}`)}`);
+  const allowed = count('/disk', `${SLOT} comment~${quote(recordPattern(fields))}`);
   return when(`${marked} = ${allowed}`, [statement]);
 }
 
-function recordPattern(clusterId: ClusterId, nodes: string): string {
-  return `^rds-csi/1 cluster=${patternOf(clusterId)} claim=[^ ]+ nodes=${nodes}$`;
+/** The fields of a record of this cluster (undefined: of any) that names these nodes. */
+function recordOf(clusterId: ClusterId | undefined, nodes = '[^ ]*'): string {
+  return `cluster=${clusterId === undefined ? '[^ ]+' : patternOf(clusterId)} claim=[^ ]+ nodes=${nodes}`;
+}
+
+function recordPattern(fields: string): string {
+  return `^rds-csi/1 ${fields}$`;
 }
 
 /** An attachment as it stands in a record: what `formatRecord` puts after `nodes=`. */

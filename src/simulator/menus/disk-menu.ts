@@ -23,8 +23,6 @@ export class DiskMenu implements Menu {
     const name = fileName(values['file-path'], 'file-path');
     const slot = values['slot'] ?? this.defaultSlot();
     this.checkSlot(slot);
-    const user = this.array.findUserOf(name);
-    if (user) throw new Refusal(`failure: file-path is in use by ${user.values['slot']}`);
     const size = this.array.allocate(name, values['file-size'] === undefined ? undefined : BigInt(values['file-size']));
     const fixed = values['slot'] === undefined ? { 'slot-default': slot } : {};
     const disk = this.array.addDisk(
