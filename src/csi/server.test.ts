@@ -1,4 +1,4 @@
-import { linkSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -21,7 +21,11 @@ const scope = {
   observe: (rpc: string, code: string) => void seen.push([rpc, code]),
   stopping: new AbortController().signal,
 };
-const newSocketPath = (): string => path.join(mkdtempSync(path.join(tmpdir(), 'rds-csi-server-')), 'csi.sock');
+function newSocketPath(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-server-'));
+  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  return path.join(folder, 'csi.sock');
+}
 
 async function serve(socketPath: string, probe: () => Promise<ProbeResponse> | ProbeResponse): Promise<CsiServer> {
   const implementation = { probe: unary(scope, 'Probe', probe) };
@@ -94,7 +98,7 @@ describe('startCsiServer', () => {
     const stopped = server.stop(10_000);
     gate.resolve();
     expect(await reply).toEqual({ ready: true });
-    for (const end of ends.splice(0).slice(1)) await end();
+    for (const closeClient of ends.splice(2)) await closeClient();
     await stopped;
   });
 });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -19,8 +19,18 @@ beforeAll(async () => {
   driver = await startDriver();
 });
 
+const folders: string[] = [];
+
+/** A folder that is gone after the tests: there are keys in some. */
+function newFolder(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-start-'));
+  folders.push(folder);
+  return folder;
+}
+
 afterAll(async () => {
   await driver.stop();
+  for (const folder of folders) rmSync(folder, { recursive: true });
 });
 
 const serves = (csi: Driver['csi']): Promise<void> =>
@@ -80,7 +90,7 @@ describe('the controller', () => {
   });
 
   it('reaches a Temporal server that wants TLS and a client certificate', async () => {
-    const certificates = makeCertificates();
+    const certificates = makeCertificates(newFolder());
     const proxy = await startTlsProxy(certificates, driver.temporal.address);
     const config = {
       temporalAddress: proxy.address,
@@ -108,7 +118,7 @@ describe('the controller', () => {
   });
 
   it('says that the RDS does not let it in with a wrong key', async () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-key-'));
+    const folder = newFolder();
     const rdsPrivateKeyFile = path.join(folder, 'id_ed25519');
     spawnSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', rdsPrivateKeyFile]);
     const controller = await driver.startController({
@@ -123,7 +133,7 @@ describe('the controller', () => {
   });
 
   it('with a wrong configuration names every wrong field in one message, and ends with 2', () => {
-    const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-config-'));
+    const folder = newFolder();
     const file = path.join(folder, 'controller.yaml');
     writeFileSync(file, 'clusterId: "a b"\nvolumePaths: [relative]\nrdsPort: 0\nrdsAdress: 10.0.0.1\n');
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RDS_CSI_')));

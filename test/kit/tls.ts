@@ -1,8 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { createServer } from 'node:tls';
 
@@ -13,9 +12,8 @@ export interface Certificates {
   readonly client: { readonly cert: string; readonly key: string };
 }
 
-/** Made by OpenSSL's command, which Node has no like of; valid for a day. The server's name is `temporal.test`. */
-export function makeCertificates(): Certificates {
-  const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-tls-'));
+/** Made in a folder by OpenSSL's command, which Node has no like of; valid for a day. The server's name is `temporal.test`. */
+export function makeCertificates(folder: string): Certificates {
   const file = (name: string): string => path.join(folder, name);
   const openssl = (...args: string[]): Buffer => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
