@@ -19,6 +19,8 @@ export const HEARTBEAT_INTERVAL_MS = 2_000;
 export const TURN_LIMIT_MS = 40_000;
 /** Longest that one try of an activity on the RDS may take: its turn, and 2 × (queue + change). Heartbeats tell a dead worker earlier. */
 export const START_TO_CLOSE_TIMEOUT_MS = 300_000;
+/** Longest that one try of asking the cluster may take: it sends no heartbeats, so this also tells that its process is dead. */
+export const CLUSTER_STEP_TIMEOUT_MS = 10_000;
 /** Back-off between tries: 1 s, doubled, at most 12 s, for ever. */
 export const RETRY_INITIAL_INTERVAL_MS = 1_000;
 /**

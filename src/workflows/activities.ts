@@ -1,6 +1,7 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
 import type { ArrayActivities, ClusterActivities } from '../contract/activities';
 import {
+  CLUSTER_STEP_TIMEOUT_MS,
   HEARTBEAT_TIMEOUT_MS,
   RETRY_INITIAL_INTERVAL_MS,
   RETRY_MAXIMUM_INTERVAL_MS,
@@ -25,4 +26,4 @@ export const array = proxyActivities<ArrayActivities>({
 });
 
 /** Asks the cluster. */
-export const cluster = proxyActivities<ClusterActivities>({ startToCloseTimeout: START_TO_CLOSE_TIMEOUT_MS, retry });
+export const cluster = proxyActivities<ClusterActivities>({ startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS, retry });
