@@ -154,6 +154,12 @@ describe('parseCreate', () => {
       'limit_bytes',
     ],
     ['an unknown parameter', { parameters: { volumePaht: '/x' } }, 'InvalidArgument', 'volumePaht'],
+    [
+      'options of mkfs that name another device',
+      { parameters: { mkfsOptions: '-J device=/dev/sda' } },
+      'InvalidArgument',
+      'parameters.mkfsOptions',
+    ],
     ['a large map', { parameters: { mkfsOptions: 'x'.repeat(4097) } }, 'InvalidArgument', 'parameters'],
     ['mutable parameters', { mutableParameters: { a: 'b' } }, 'InvalidArgument', 'mutable_parameters'],
     [

@@ -1,6 +1,7 @@
 import { volumeWorkflowIdOf } from '../contract/workflow-ids';
 import { type FileSystem, isReaderMode, parseCapabilities, parseCapability } from '../domain/capability';
 import { Fault } from '../domain/fault';
+import { parseMkfsOptions } from '../domain/mkfs-options';
 import { type NodeId, parseNodeId, subsystemNqnOf } from '../domain/nqn';
 import { type ParameterDefaults, parseParameters } from '../domain/parameters';
 import type { ClusterId } from '../domain/record';
@@ -38,7 +39,12 @@ export function parseCreate(request: CreateVolumeRequest, options: ControllerOpt
   const volumeId = volumeIdOf(request.name);
   requireSmallMap(request.parameters, 'parameters');
   const parameters = parseParameters(request.parameters, options.defaults);
-  const { sizeBytes, limitBytes } = parseCapacity(request.capacityRange, fileSystemOf(request));
+  const fileSystem = fileSystemOf(request);
+  // The node makes the file system; what it would refuse is better told to who wrote the StorageClass.
+  if (fileSystem && parameters.mkfsOptions) {
+    parseMkfsOptions(parameters.mkfsOptions, fileSystem, 'parameters.mkfsOptions');
+  }
+  const { sizeBytes, limitBytes } = parseCapacity(request.capacityRange, fileSystem);
   const { volumePath, nvmePort, nqnPrefix, claim } = parameters;
   const nqn = subsystemNqnOf(nqnPrefix, volumeId);
   const input = {
