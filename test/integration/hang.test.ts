@@ -39,8 +39,19 @@ describe('an RDS that hangs', () => {
     const error = await waiting;
     expect(error.code).toBe(status.ABORTED);
     expect(error.details).toContain('ensureVolume, attempt 1');
+    // As long as its connection lives the script may take effect: the driver would wait for it for two minutes.
+    await driver.rds.setConnections({ existing: 'reset' });
     await driver.csi.createVolume(createOf(hung), patient);
     expect(await countsOf(hung)).toEqual([1, 1]);
+  });
+
+  it('in a read: it is given up after 20 s', async () => {
+    const name = newName();
+    await driver.csi.createVolume(createOf(name));
+    await driver.rds.addFault({ pattern: name, when: 'before', mode: 'hang' });
+    const begun = Date.now();
+    expect((await errorOf(driver.csi.getVolume({ volumeId: name }, 40_000))).code).toBe(status.UNAVAILABLE);
+    expect(Date.now() - begun).toBeLessThan(25_000);
   });
 
   it('with all its connections half-open: it is noticed, and a new connection goes on', async () => {

@@ -1,7 +1,10 @@
 import { status } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { temporal } from '@temporalio/proto';
 import { type Driver, errorOf, startDriver, waitFor, waitUntilReady } from '../kit/driver';
 import { createOf, newName, publishOf } from '../kit/requests';
+
+const ActivityState = temporal.api.enums.v1.PendingActivityState;
 
 let driver: Driver;
 
@@ -48,6 +51,24 @@ describe('while the RDS is away', () => {
     await driver.rds.start();
     await appears(name, 20_000);
     expect((await driver.csi.createVolume(createOf(name))).volume?.volumeId).toBe(name);
+  });
+
+  it('half-open, with connections that are taken and never answered: a create ends by itself all the same', async () => {
+    const name = newName();
+    await driver.rds.setConnections({ mode: 'hang', existing: 'hang' });
+    await waitFor(
+      async () => (await driver.csi.probe({})).ready === false,
+      () => 'the controller is ready without an RDS',
+    );
+    const creating = driver.csi.createVolume(createOf(name), 120_000);
+    // The worst moment: an attempt that will take its whole time has just begun, and the longest back-off comes after it.
+    const attempt = await startedAttempt(name, 5);
+    await driver.rds.setConnections({ mode: 'accept' });
+    const begun = Date.now();
+    await appears(name, 20_000);
+    await creating;
+    expect(Date.now() - begun).toBeLessThan(20_000);
+    expect(attempt).toBe(5);
   });
 
   it('a delete cancels the create of the same volume, and nothing is left afterwards', async () => {
@@ -119,6 +140,19 @@ describe('while the RDS is away', () => {
     expect((await csi.getVolume({ volumeId: names.held })).status?.publishedNodeIds).toEqual([]);
   });
 });
+
+/** Waits until this attempt of the activity that the volume's run is at has been started, or a later one. */
+async function startedAttempt(name: string, attempt: number): Promise<number> {
+  let started = 0;
+  const isStarted = async () => {
+    const { raw } = await driver.temporal.client.workflow.getHandle(`volume/${name}`).describe();
+    const [activity] = raw.pendingActivities ?? [];
+    if (activity?.state === ActivityState.PENDING_ACTIVITY_STATE_STARTED) started = activity.attempt ?? 0;
+    return started >= attempt;
+  };
+  await waitFor(isStarted, () => `attempt ${started}`, 90_000);
+  return started;
+}
 
 async function describeRun(name: string): Promise<string> {
   const run = await driver.temporal.client.workflow.getHandle(`volume/${name}`).describe();
