@@ -149,8 +149,45 @@ describe('who has a volume', () => {
     const name = newName();
     await driver.csi.createVolume(createOf(name));
     await publish(name, 'node-a');
-    const error = await errorOf(driver.csi.publishVolume({ ...publishOf(name, 'node-a'), readonly: true }));
-    expect(error.code).toBe(status.ALREADY_EXISTS);
+    const ways = [
+      { readonly: true },
+      { volumeCapability: mountOf(Mode.SINGLE_NODE_SINGLE_WRITER) },
+      { volumeCapability: mountOf(Mode.SINGLE_NODE_WRITER, 'xfs') },
+      { volumeCapability: blockOf() },
+    ];
+    for (const way of ways) {
+      const error = await errorOf(driver.csi.publishVolume({ ...publishOf(name, 'node-a'), ...way }));
+      expect([error.code, error.details]).toEqual([status.ALREADY_EXISTS, expect.stringContaining('writer, ext4)')]);
+    }
+  });
+
+  it('in another cluster is not told, and nothing of it is changed', async () => {
+    const name = newName();
+    const theirs = await driver.startController({ config: { clusterId: 'their-cluster' } });
+    await theirs.csi.createVolume(createOf(name));
+    await theirs.csi.publishVolume(publishOf(name, 'node-a'));
+    const { csi, rds } = driver;
+    const { status: state } = await csi.getVolume({ volumeId: name });
+    expect(state).toEqual({
+      publishedNodeIds: [],
+      volumeCondition: { abnormal: false, message: 'belongs to cluster their-cluster' },
+    });
+    const before = await rds.traces(name);
+    for (const change of [
+      () => csi.expandVolume({ volumeId: name, capacityRange: { requiredBytes: 2n * GIB } }),
+      () => csi.publishVolume(publishOf(name, 'node-a')),
+      () => csi.deleteVolume({ volumeId: name }),
+    ]) {
+      const error = await errorOf(change());
+      expect([error.code, error.details]).toEqual([
+        status.FAILED_PRECONDITION,
+        expect.stringContaining('belongs to cluster their-cluster'),
+      ]);
+    }
+    await csi.unpublishVolume({ volumeId: name, nodeId: 'node-a' });
+    expect(await rds.traces(name)).toEqual(before);
+    expect((await theirs.csi.getVolume({ volumeId: name })).status?.publishedNodeIds).toEqual(['node-a']);
+    await theirs.program.stop();
   });
 });
 
