@@ -55,6 +55,10 @@ export class ServerProcess {
     return this.#end;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
   /** Whether `stop` was called: an end then is no surprise. */
   get isStopping(): boolean {
     return this.#isStopping;

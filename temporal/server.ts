@@ -32,8 +32,9 @@ export interface TemporalServerOptions {
 export interface TemporalServer {
   /** `host:port` of its gRPC frontend. */
   readonly address: string;
-  /** Undefined for a server that was there already. */
+  /** Undefined for a server that was there already; the same for the process ID. */
   readonly uiUrl: string | undefined;
+  readonly pid: number | undefined;
   readonly namespace: string;
   /** Stops what was started here; leaves a server that was there already alone. May be called again. */
   stop(): Promise<void>;
@@ -82,7 +83,7 @@ async function useServer(address: string, namespace: string, options: TemporalSe
   } finally {
     await connection?.close();
   }
-  return { address, uiUrl: undefined, namespace, async stop() {} };
+  return { address, uiUrl: undefined, pid: undefined, namespace, async stop() {} };
 }
 
 async function startEmbedded(
@@ -110,7 +111,7 @@ async function startEmbedded(
     throw error;
   }
   void reportSurprisingEnd(server, log);
-  return { address, uiUrl, namespace, stop: () => server.stop() };
+  return { address, uiUrl, namespace, pid: server.pid, stop: () => server.stop() };
 }
 
 async function reportSurprisingEnd(server: ServerProcess, log: (line: string) => void): Promise<void> {
