@@ -126,7 +126,7 @@ function requireAlone({ volumeId, exclusive }: PublishWish, others: readonly str
 
 async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: string): Promise<void> {
   const { mounts, paths } = parts;
-  const { device } = await findConnection(parts, nqnOf(parts, undefined, volumeId));
+  const { device } = await findConnection(parts, await nqnOf(parts, undefined, volumeId));
   for (let seen = await mountsAt(mounts, targetPath); seen.length > 0; seen = await mountsAt(mounts, targetPath)) {
     const top = seen.at(-1);
     if (device && top) requireOurs(top, { volumeId, device, path: targetPath });
@@ -146,7 +146,7 @@ async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath
   const { fileSystems, mounts, paths } = parts;
   const note: StageNote | undefined =
     stagingTargetPath === undefined ? undefined : await findNote(parts, { volumeId, stagingTargetPath });
-  const { device } = await findConnection(parts, nqnOf(parts, note, volumeId));
+  const { device } = await findConnection(parts, await nqnOf(parts, note, volumeId));
   const seen = (await mountsAt(mounts, volumePath)).at(-1);
   if (seen) {
     if (device && !isOf(device, seen)) throw notThere(volumeId, volumePath);

@@ -124,7 +124,7 @@ async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
 /** Only what this very run made: a stage that another run completed has a user. */
 async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
   const { connector, mounts, notes } = parts;
-  const { stagingTargetPath, runId } = stage;
+  const { volumeId, stagingTargetPath, runId } = stage;
   const note = await findNote(parts, stage);
   if (!note) return;
   if (note.mountedBy === runId) {
@@ -139,13 +139,13 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
   // A half of a file system stays the note's business: the next stage may write over it.
   await connector.disconnect(note.nqn);
   if (note.formatting) await notes.write({ ...note, connectedBy: undefined, mountedBy: undefined });
-  else await notes.remove(stagingTargetPath);
+  else await notes.remove({ volumeId, stagingTargetPath });
 }
 
 async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: string): Promise<void> {
   const { connector, fileSystems, mounts, notes } = parts;
   const note = await findNote(parts, { volumeId, stagingTargetPath });
-  const nqn = nqnOf(parts, note, volumeId);
+  const nqn = await nqnOf(parts, note, volumeId);
   const { device } = await findConnection(parts, nqn);
   for (
     let seen = await mountsAt(mounts, stagingTargetPath);
@@ -164,7 +164,7 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
   await connector.disconnect(nqn);
   if ((await findConnection(parts, nqn)).connected)
     throw new Fault('NodeTimeout', `${volumeId}: the kernel still has its connection`);
-  await notes.remove(stagingTargetPath);
+  await notes.remove({ volumeId, stagingTargetPath });
 }
 
 interface GrowWish {
@@ -175,7 +175,7 @@ interface GrowWish {
 
 async function grow(parts: NodeParts, { volumeId, volumePath, leastBytes }: GrowWish): Promise<Device> {
   const { connector, fileSystems, mounts } = parts;
-  const nqn = nqnOf(parts, undefined, volumeId);
+  const nqn = await nqnOf(parts, undefined, volumeId);
   const device = await connector.rescan(nqn, leastBytes);
   if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node`);
   if (leastBytes !== undefined && device.sizeBytes < leastBytes) {

@@ -15,7 +15,7 @@ import { createNvmeConnector } from '../adapters/nvme/nvme-connector';
 import type { ConnectorPort } from '../adapters/nvme/port';
 import type { ProcessPort } from '../adapters/process/port';
 import { createProcesses } from '../adapters/process/processes';
-import { fileNotes } from '../adapters/stage-notes/file-notes';
+import { createFileNotes } from '../adapters/stage-notes/file-notes';
 import { nodeTaskQueueOf } from '../contract/task-queues';
 import { IdentityService, NodeService } from '../csi/generated/csi';
 import { createIdentityService } from '../csi/identity';
@@ -87,7 +87,7 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   await endWithin(end, logger);
 }
 
-function partsOf({ nodeId, nqnPrefix, kubeletDir, connector }: NodeConfig, logger: Logger): NodeParts {
+function partsOf({ nodeId, nqnPrefix, kubeletDir, driverName, connector }: NodeConfig, logger: Logger): NodeParts {
   const processes = createProcesses({ logger });
   const mounts = createMounts({ processes });
   return {
@@ -98,7 +98,7 @@ function partsOf({ nodeId, nqnPrefix, kubeletDir, connector }: NodeConfig, logge
     connector: connectorOf(connector, { processes, mounts, nodeId }),
     fileSystems: createFileSystems({ processes, mounts }),
     paths: createPaths({ processes, mounts }),
-    notes: fileNotes,
+    notes: createFileNotes({ indexDir: path.join(kubeletDir, 'plugins', driverName, 'stages') }),
   };
 }
 

@@ -103,6 +103,20 @@ const nodes: Record<string, Node> = {};
     await driver.csi.deleteVolume({ volumeId: volume.volumeId });
   });
 
+  it('under another nqnPrefix than the node’s own is found by every call', async () => {
+    const capability = mountOf(Mode.SINGLE_NODE_WRITER, 'xfs');
+    const volume = await create(capability, { nqnPrefix: 'nqn.2001-03.com.example:other' });
+    const a = await attach(volume, 'node-a', capability);
+    const capacityRange = { requiredBytes: GIB };
+    await driver.csi.expandVolume({ volumeId: volume.volumeId, capacityRange });
+    const grown = await a.node.csi.expand({ volumeId: volume.volumeId, volumePath: a.targetPath, capacityRange });
+    expect(grown.capacityBytes).toBe(GIB);
+    const { volumeCondition } = await a.node.csi.stats({ volumeId: volume.volumeId, volumePath: a.targetPath });
+    expect(volumeCondition?.abnormal).toBe(false);
+    await detach(a);
+    await driver.csi.deleteVolume({ volumeId: volume.volumeId });
+  });
+
   it('read-only is read-only', async () => {
     const capability = mountOf();
     const volume = await create(capability);
@@ -119,12 +133,16 @@ function mayGrow(fsType: string): boolean {
   return !fsType.startsWith('ext') || ((BigInt(`0x${effective}`) >> 24n) & 1n) === 1n;
 }
 
-async function create(capability: ReturnType<typeof mountOf> | ReturnType<typeof blockOf>) {
+async function create(
+  capability: ReturnType<typeof mountOf> | ReturnType<typeof blockOf>,
+  parameters: Record<string, string> = {},
+) {
   const capacityRange = { requiredBytes: GIB / 2n };
   const { volume } = await driver.csi.createVolume({
     name: newName(),
     capacityRange,
     volumeCapabilities: [capability],
+    parameters,
   });
   if (!volume) throw new Error('no volume');
   return volume;

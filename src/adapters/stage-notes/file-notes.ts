@@ -1,10 +1,10 @@
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../domain/fault';
 import { parseFileSystem } from '../../domain/file-system';
 import { parseNodeId, parseSubsystemNqn } from '../../domain/nqn';
-import { parseVolumeId } from '../../domain/volume-id';
+import { parseVolumeId, type VolumeId } from '../../domain/volume-id';
 import type { StageNote, StageNotesPort } from './port';
 
 const schema = z.object({
@@ -30,39 +30,61 @@ const schema = z.object({
 
 /**
  * Notes as JSON files beside the staging paths: `globalmount` has `globalmount.rds-csi.json`. Not inside: what is mounted there
- * would hide them.
+ * would hide them. `indexDir` has a file for each volume that says where its note is.
  */
-export const fileNotes: StageNotesPort = {
-  async find(stagingTargetPath) {
+export function createFileNotes({ indexDir }: { readonly indexDir: string }): StageNotesPort {
+  const indexOf = (volumeId: VolumeId): string => path.join(indexDir, volumeId);
+  const find = async (stagingTargetPath: string): Promise<StageNote | undefined> => {
     const file = fileOf(stagingTargetPath);
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-      throw new Fault('NodeToolFailed', `${file} cannot be read: ${error.code}`, { cause: error });
-    });
+    const text = await readIfThere(file);
     return text === undefined ? undefined : parseNote(text, file);
-  },
+  };
+  return {
+    find,
 
-  async write(note) {
-    const file = fileOf(note.stagingTargetPath);
-    const draft = `${file}.new`;
-    try {
-      const handle = await open(draft, 'w', 0o600);
-      await handle.writeFile(`${JSON.stringify({ version: 1, ...note })}\n`);
-      await handle.sync();
-      await handle.close();
-      await rename(draft, file);
-      await syncFolder(path.dirname(file));
-    } catch (error) {
-      throw new Fault('NodeToolFailed', `${file} cannot be written: ${reasonOf(error)}`, { cause: error });
-    }
-  },
+    async findOf(volumeId) {
+      const stagingTargetPath = await readIfThere(indexOf(volumeId));
+      const note = stagingTargetPath === undefined ? undefined : await find(stagingTargetPath);
+      return note?.volumeId === volumeId ? note : undefined;
+    },
 
-  async remove(stagingTargetPath) {
-    const file = fileOf(stagingTargetPath);
-    await rm(file, { force: true });
-    await rm(`${file}.new`, { force: true });
-  },
-};
+    async write(note) {
+      await place(fileOf(note.stagingTargetPath), `${JSON.stringify({ version: 1, ...note })}\n`);
+      await mkdir(indexDir, { recursive: true });
+      await place(indexOf(note.volumeId), note.stagingTargetPath);
+    },
+
+    async remove({ volumeId, stagingTargetPath }) {
+      const index = indexOf(volumeId);
+      if ((await readIfThere(index)) === stagingTargetPath) await rm(index, { force: true });
+      const file = fileOf(stagingTargetPath);
+      await rm(file, { force: true });
+      await rm(`${file}.new`, { force: true });
+    },
+  };
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  return await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
+    throw new Fault('NodeToolFailed', `${file} cannot be read: ${error.code}`, { cause: error });
+  });
+}
+
+/** In one step, and on the disk when it returns. */
+async function place(file: string, text: string): Promise<void> {
+  const draft = `${file}.new`;
+  try {
+    const handle = await open(draft, 'w', 0o600);
+    await handle.writeFile(text);
+    await handle.sync();
+    await handle.close();
+    await rename(draft, file);
+    await syncFolder(path.dirname(file));
+  } catch (error) {
+    throw new Fault('NodeToolFailed', `${file} cannot be written: ${reasonOf(error)}`, { cause: error });
+  }
+}
 
 function fileOf(stagingTargetPath: string): string {
   return `${stagingTargetPath}.rds-csi.json`;

@@ -33,7 +33,9 @@ export interface StageNote {
 export interface StageNotesPort {
   /** Undefined: there is none. One that cannot be read: NodeToolFailed. */
   find(stagingTargetPath: string): Promise<StageNote | undefined>;
+  /** The note of a volume's latest stage, for calls that do not name its staging path. */
+  findOf(volumeId: VolumeId): Promise<StageNote | undefined>;
   write(note: StageNote): Promise<void>;
   /** None there: done. */
-  remove(stagingTargetPath: string): Promise<void>;
+  remove(note: Pick<StageNote, 'volumeId' | 'stagingTargetPath'>): Promise<void>;
 }

@@ -1,0 +1,73 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { parseNodeId, parseSubsystemNqn } from '../../domain/nqn';
+import { parseVolumeId } from '../../domain/volume-id';
+import { createFileNotes } from './file-notes';
+import type { StageNote, StageNotesPort } from './port';
+
+const volumeId = parseVolumeId('pvc-0f9d1ac4-7c1b-4a5e-9d59-3a3a6f3f0a11');
+let folder: string;
+let stagingTargetPath: string;
+let notes: StageNotesPort;
+
+const noteOf = (partial: Partial<StageNote> = {}): StageNote => ({
+  volumeId,
+  nodeId: parseNodeId('node-a', 'nodeId'),
+  nqn: parseSubsystemNqn(`nqn.2000-02.com.mikrotik:${volumeId}`, 'nqn'),
+  stagingTargetPath,
+  mode: { kind: 'mount', fileSystem: 'xfs', mountFlags: ['noatime'], readOnly: false },
+  connectedBy: 'run-1',
+  mountedBy: undefined,
+  formatting: true,
+  devicesAt: [],
+  ...partial,
+});
+
+beforeEach(() => {
+  folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-notes-'));
+  stagingTargetPath = path.join(folder, 'globalmount');
+  notes = createFileNotes({ indexDir: path.join(folder, 'index') });
+});
+
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+describe('a note', () => {
+  it('is read back as it was written, by its path and by its volume, after a restart too', async () => {
+    await notes.write(noteOf());
+    await notes.write(noteOf({ formatting: false, mountedBy: 'run-2', mode: { kind: 'block' }, devicesAt: ['/a/b'] }));
+    const again = createFileNotes({ indexDir: path.join(folder, 'index') });
+    const expected = noteOf({ formatting: false, mountedBy: 'run-2', mode: { kind: 'block' }, devicesAt: ['/a/b'] });
+    expect(await again.find(stagingTargetPath)).toEqual(expected);
+    expect(await again.findOf(volumeId)).toEqual(expected);
+  });
+
+  it('is gone after its removal, with all that it was made of', async () => {
+    await notes.write(noteOf());
+    await notes.remove(noteOf());
+    await notes.remove(noteOf());
+    expect(await notes.find(stagingTargetPath)).toBeUndefined();
+    expect(await notes.findOf(volumeId)).toBeUndefined();
+    expect(readdirSync(folder)).toEqual(['index']);
+    expect(readdirSync(path.join(folder, 'index'))).toEqual([]);
+  });
+
+  it('of an earlier staging path does not take the later one’s place in the index when it goes', async () => {
+    await notes.write(noteOf());
+    const later = noteOf({ stagingTargetPath: path.join(folder, 'later') });
+    await notes.write(later);
+    await notes.remove(noteOf());
+    expect(await notes.findOf(volumeId)).toEqual(later);
+  });
+
+  it.each(['', '{', '{"version":2}', JSON.stringify({ version: 1, volumeId: '../x' })])(
+    'that is %j is told, never taken for none',
+    async (text) => {
+      writeFileSync(`${stagingTargetPath}.rds-csi.json`, text);
+      await expect(notes.find(stagingTargetPath)).rejects.toMatchObject({ kind: 'NodeToolFailed' });
+    },
+  );
+});
