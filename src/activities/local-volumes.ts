@@ -3,7 +3,7 @@ import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
 import type { VolumeId } from '../domain/volume-id';
-import { findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
+import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 
 /** What is asked of a volume that is staged here, without Temporal and without the RDS. */
 export interface PublishWish {
@@ -32,11 +32,13 @@ export function createLocalVolumes(parts: NodeParts) {
     publish: async (wish: PublishWish): Promise<void> => {
       const stagingTargetPath = await placeOf(parts, wish.stagingTargetPath, 'staging_target_path');
       const targetPath = await placeOf(parts, wish.targetPath, 'target_path');
-      await publish(parts, { ...wish, stagingTargetPath, targetPath });
+      requireApart(stagingTargetPath, targetPath);
+      await parts.inTurn(wish.volumeId, () => publish(parts, { ...wish, stagingTargetPath, targetPath }));
     },
     /** OK where nothing is published. Removes what was made for it, and never anything with content. */
     unpublish: async (volumeId: VolumeId, targetPath: string): Promise<void> => {
-      await unpublish(parts, volumeId, await placeOf(parts, targetPath, 'target_path'));
+      const place = await placeOf(parts, targetPath, 'target_path');
+      await parts.inTurn(volumeId, () => unpublish(parts, volumeId, place));
     },
     /** Throws VolumeNotFound if the volume is not at that path. */
     stats: async (asked: StatsWish): Promise<VolumeStats> => {
@@ -86,6 +88,8 @@ async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, dev
   await mounts.bind({ source: stagingTargetPath, target: targetPath, readOnly });
   const bound = (await mountsAt(mounts, targetPath)).at(-1);
   if (!bound || !isOf(device, bound) || (readOnly && !isReadOnly(bound))) {
+    // This very call has bound it, whatever it is: it may be the host's own directory.
+    if (bound) await mounts.unmount(targetPath);
     throw new Fault('NodeToolFailed', `${volumeId}: the bind was made, and ${targetPath} does not show it as asked`);
   }
 }
@@ -95,8 +99,12 @@ interface Staged {
   readonly note: StageNote;
 }
 
-async function publishDevice({ notes, paths }: NodeParts, wish: PublishWish, { device, note }: Staged): Promise<void> {
+async function publishDevice(parts: NodeParts, wish: PublishWish, { device, note }: Staged): Promise<void> {
+  const { notes, paths } = parts;
   const { volumeId, targetPath } = wish;
+  if (note.mode.readOnly && !wish.readOnly) {
+    throw new Fault('PublishedDifferently', `${volumeId} is staged read-only on this node, asked for writing`);
+  }
   const { major, minor } = device;
   const numbersAt = async (path: string): Promise<string | undefined> => {
     const found = await paths.find(path);
@@ -110,10 +118,7 @@ async function publishDevice({ notes, paths }: NodeParts, wish: PublishWish, { d
       `${targetPath} is the device ${seen}, ${volumeId} is ${major}:${minor} now`,
     );
   }
-  const others: string[] = [];
-  for (const path of note.devicesAt) {
-    if (path !== targetPath && (await numbersAt(path)) === `${major}:${minor}`) others.push(path);
-  }
+  const others = (await devicesOf(parts, note, device)).filter((path) => path !== targetPath);
   requireAlone(wish, others);
   await notes.write({ ...note, devicesAt: [...others, targetPath] });
   await paths.ensureDeviceNode({ path: targetPath, major, minor });
@@ -125,11 +130,18 @@ function requireAlone({ volumeId, exclusive }: PublishWish, others: readonly str
 }
 
 async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: string): Promise<void> {
-  const { mounts, paths } = parts;
+  const { mounts, notes, paths } = parts;
   const { device } = await findConnection(parts, await nqnOf(parts, undefined, volumeId));
+  const note = await notes.findOf(volumeId);
   for (let seen = await mountsAt(mounts, targetPath); seen.length > 0; seen = await mountsAt(mounts, targetPath)) {
     const top = seen.at(-1);
     if (device && top) requireOurs(top, { volumeId, device, path: targetPath });
+    if (!device && !note) {
+      throw new Fault(
+        'PathNotOurs',
+        `${targetPath}: ${top?.source} is mounted there, and nothing is known of ${volumeId}`,
+      );
+    }
     await mounts.unmount(targetPath);
   }
   await paths.remove(targetPath);
@@ -143,20 +155,25 @@ export interface StatsWish {
 }
 
 async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath }: StatsWish): Promise<VolumeStats> {
-  const { fileSystems, mounts, paths } = parts;
+  const { mounts, paths } = parts;
   const note: StageNote | undefined =
     stagingTargetPath === undefined ? undefined : await findNote(parts, { volumeId, stagingTargetPath });
   const { device } = await findConnection(parts, await nqnOf(parts, note, volumeId));
-  const seen = (await mountsAt(mounts, volumePath)).at(-1);
+  const all = await mountsAt(mounts, volumePath);
+  const seen = all.at(-1);
   if (seen) {
-    if (device && !isOf(device, seen)) throw notThere(volumeId, volumePath);
+    if (device && !all.some((mount) => isOf(device, mount))) throw notThere(volumeId, volumePath);
+    if (device && !isOf(device, seen)) {
+      const abnormal = `${seen.source} is mounted over it at ${volumePath}`;
+      return { kind: 'mount', totalBytes: device.sizeBytes, fileSystem: undefined, abnormal };
+    }
     return await mountStats(parts, { volumePath, seen, device });
   }
   // Only now, that nothing is mounted there, may the path itself be looked at: a dead mount would not answer.
   const found = await paths.find(volumePath);
   if (found?.kind !== 'block-device') throw notThere(volumeId, volumePath);
   if (device && (found.major !== device.major || found.minor !== device.minor)) throw notThere(volumeId, volumePath);
-  const totalBytes = device?.sizeBytes ?? (await fileSystems.sizeOf(volumePath));
+  const totalBytes = device?.sizeBytes ?? 0n;
   return { kind: 'block', totalBytes, fileSystem: undefined, abnormal: whyAbnormal(device) };
 }
 
@@ -176,6 +193,16 @@ async function mountStats({ mounts }: NodeParts, { volumePath, seen, device }: M
     const totalBytes = device?.sizeBytes ?? 0n;
     return { kind: 'mount', totalBytes, fileSystem: undefined, abnormal: abnormal ?? error.message };
   }
+}
+
+/** A target at or below the staging path would be unpublished with it; one above would hide it. */
+function requireApart(stagingTargetPath: string, targetPath: string): void {
+  const [staging, target] = [`${stagingTargetPath}/`, `${targetPath}/`];
+  if (!staging.startsWith(target) && !target.startsWith(staging)) return;
+  throw new Fault(
+    'InvalidArgument',
+    `target_path: ${targetPath} and the staging path ${stagingTargetPath} are within each other`,
+  );
 }
 
 function whyAbnormal(device: Device | undefined): string | undefined {

@@ -1,3 +1,4 @@
+import type { Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import type { NodeActivities, StageStep } from '../contract/activities';
@@ -5,7 +6,7 @@ import { Fault } from '../domain/fault';
 import { parseFileSystem } from '../domain/file-system';
 import { type Bytes, formatBytes, parseBytes } from '../domain/size';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
-import { findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
+import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 import { isSameMode, parseStage, type Stage } from './stage-input';
 
 /** What is done on a node, over its connector, its mounts and its file systems. */
@@ -14,31 +15,40 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
     const stage = parseStage(step);
     return { ...stage, stagingTargetPath: await placeOf(parts, stage.stagingTargetPath, 'staging_target_path') };
   };
+  const inTurn = async (step: StageStep, act: (parts: NodeParts, stage: Stage) => Promise<void>): Promise<void> => {
+    const stage = await stageOf(step);
+    await parts.inTurn(stage.volumeId, () => act(parts, stage));
+  };
   return {
-    connectVolume: async (step) => connectVolume(parts, await stageOf(step)),
-    prepareFileSystem: async (step) => prepareFileSystem(parts, await stageOf(step)),
-    mountStaging: async (step) => mountStaging(parts, await stageOf(step)),
-    undoStage: async (step) => undoStage(parts, await stageOf(step)),
-    unstageVolume: async ({ volumeId, stagingTargetPath }) => {
-      await unstage(parts, parseVolumeId(volumeId), await placeOf(parts, stagingTargetPath, 'staging_target_path'));
+    connectVolume: (step) => inTurn(step, connectVolume),
+    prepareFileSystem: (step) => inTurn(step, prepareFileSystem),
+    mountStaging: (step) => inTurn(step, mountStaging),
+    undoStage: (step) => inTurn(step, undoStage),
+    unstageVolume: async (input) => {
+      const volumeId = parseVolumeId(input.volumeId);
+      const stagingTargetPath = await placeOf(parts, input.stagingTargetPath, 'staging_target_path');
+      await parts.inTurn(volumeId, () => unstage(parts, volumeId, stagingTargetPath));
     },
-    growFileSystem: async ({ volumeId, volumePath, sizeBytes }) => {
+    growFileSystem: async ({ volumeId: text, volumePath, sizeBytes }) => {
+      const volumeId = parseVolumeId(text);
       const leastBytes = sizeBytes === undefined ? undefined : parseBytes(sizeBytes, 'sizeBytes');
       const place = await placeOf(parts, volumePath, 'volume_path');
-      const device = await grow(parts, { volumeId: parseVolumeId(volumeId), volumePath: place, leastBytes });
+      const device = await parts.inTurn(volumeId, () => grow(parts, { volumeId, volumePath: place, leastBytes }));
       return { sizeBytes: device.sizeBytes.toString() };
     },
   };
 }
 
 async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
-  const { connector, notes, nodeId } = parts;
+  const { connector, fileSystems, notes, nodeId } = parts;
   const { volumeId, target, stagingTargetPath, mode, runId } = stage;
   const note = await findNote(parts, stage);
-  if (note && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
+  const { connected } = await findConnection(parts, target.nqn);
+  // Without a connection a note is of before a reboot, or of a device that the kernel gave up: whatever of it is mounted is dead.
+  if (note && !connected) await unmountAll(parts, stagingTargetPath);
+  if (note && connected && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
     throw new Fault('StagedDifferently', `${volumeId} is staged at ${stagingTargetPath} already, in another way`);
   }
-  const { connected } = await findConnection(parts, target.nqn);
   if (!note || !connected) {
     // Before the act: a process that dies between the two leaves a note of too much, never a connection that nobody knows of.
     const connectedBy = connected ? undefined : runId;
@@ -50,7 +60,6 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
       mode,
       connectedBy,
       mountedBy: undefined,
-      formatting: note?.formatting ?? false,
       devicesAt: note?.devicesAt ?? [],
     });
   }
@@ -58,6 +67,12 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
   if (device.sizeBytes === parseBytes(0n, 'size')) {
     throw new Fault('ConnectFailed', `${volumeId}: its device ${device.path} has no size yet`);
   }
+  await fileSystems.setReadOnly(device.path, mode.kind === 'block' && mode.readOnly);
+}
+
+/** What is mounted at a place that a note says is ours. */
+async function unmountAll({ mounts }: NodeParts, mountPoint: string): Promise<void> {
+  while ((await mountsAt(mounts, mountPoint)).length > 0) await mounts.unmount(mountPoint);
 }
 
 async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> {
@@ -67,29 +82,29 @@ async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> 
   const device = await getDevice(parts, stage);
   // A file system in use is not looked at, let alone made.
   if ((await mounts.list()).some((mount) => isOf(device, mount))) return;
-  const note = await getNote(parts, stage);
+  const formatting = await notes.isFormatting(volumeId);
   const content = await fileSystems.inspect(device.path);
   if (content.kind === 'file-system' && content.type === mode.fileSystem) {
     // Also after a format whose end was not seen: mkfs writes what makes it a file system last.
-    if (note.formatting) await notes.write({ ...note, formatting: false });
+    if (formatting) await notes.setFormatting(volumeId, false);
     return;
   }
-  if (content.kind !== 'blank' && !note.formatting) {
+  if (content.kind !== 'blank' && !formatting) {
     const found = content.kind === 'file-system' ? `an ${content.type} file system` : content.found;
     throw new Fault('DeviceNotBlank', `${volumeId}: ${found} is on it, not ${mode.fileSystem}; it is never formatted`);
   }
   if (mode.readOnly) {
     throw new Fault('DeviceBlank', `${volumeId}: there is no file system on it, and it is wanted read-only`);
   }
-  // The note is on the disk before the first byte of the file system is on the device.
-  await notes.write({ ...note, formatting: true });
+  // On this node's disk before the first byte of the file system is on the device.
+  await notes.setFormatting(volumeId, true);
   await fileSystems.format({
     devicePath: device.path,
     fileSystem: mode.fileSystem,
     options: mkfsOptions,
-    resumes: note.formatting,
+    resumes: formatting,
   });
-  await notes.write({ ...note, formatting: false });
+  await notes.setFormatting(volumeId, false);
 }
 
 async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
@@ -136,10 +151,8 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
     if (note.mountedBy === runId) await notes.write({ ...note, mountedBy: undefined });
     return;
   }
-  // A half of a file system stays the note's business: the next stage may write over it.
   await connector.disconnect(note.nqn);
-  if (note.formatting) await notes.write({ ...note, connectedBy: undefined, mountedBy: undefined });
-  else await notes.remove({ volumeId, stagingTargetPath });
+  await notes.remove({ volumeId, stagingTargetPath });
 }
 
 async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: string): Promise<void> {
@@ -147,6 +160,9 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
   const note = await findNote(parts, { volumeId, stagingTargetPath });
   const nqn = await nqnOf(parts, note, volumeId);
   const { device } = await findConnection(parts, nqn);
+  const published = note && device ? await devicesOf(parts, note, device) : [];
+  // A device node in use is not seen by the kernel's tables of mounts: pulled away, its numbers would be another volume's next.
+  if (published.length > 0) throw new Fault('MountBusy', `${volumeId} is still published at ${published.join(', ')}`);
   for (
     let seen = await mountsAt(mounts, stagingTargetPath);
     seen.length > 0;
@@ -183,12 +199,25 @@ async function grow(parts: NodeParts, { volumeId, volumePath, leastBytes }: Grow
     throw new Fault('NodeTimeout', `${volumeId}: this node sees ${sizes}`);
   }
   const mounted = (await mounts.list()).filter((mount) => isOf(device, mount));
-  const here = mounted.find(({ mountPoint }) => mountPoint === volumePath) ?? mounted[0];
-  // Raw block, or read-only: the device has grown, and there is nothing else to grow.
-  if (!here || here.superOptions.includes('ro')) return device;
+  const here = mounted.find(({ options, superOptions }) => !options.includes('ro') && !superOptions.includes('ro'));
+  await requireThere(parts, { volumeId, volumePath, mounted });
+  // Raw block, or read-only everywhere: the device has grown, and there is nothing else to grow.
+  if (!here) return device;
   const fileSystem = parseFileSystem(here.fileSystemType, 'file system');
   await fileSystems.grow({ devicePath: device.path, mountPoint: here.mountPoint, fileSystem });
   return device;
+}
+
+interface Place {
+  readonly volumeId: VolumeId;
+  readonly volumePath: string;
+  readonly mounted: readonly Mount[];
+}
+
+async function requireThere({ paths }: NodeParts, { volumeId, volumePath, mounted }: Place): Promise<void> {
+  if (mounted.some(({ mountPoint }) => mountPoint === volumePath)) return;
+  if ((await paths.find(volumePath))?.kind === 'block-device') return;
+  throw new Fault('VolumeNotFound', `${volumeId} is not at ${volumePath}`);
 }
 
 async function getDevice({ connector }: NodeParts, { volumeId, target }: Stage): Promise<Device> {

@@ -4,6 +4,7 @@ import type { StageNote, StageNotesPort } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
 import { type NodeId, type NqnPrefix, type SubsystemNqn, subsystemNqnOf } from '../domain/nqn';
 import type { VolumeId } from '../domain/volume-id';
+import type { InTurn } from './turns';
 
 /** What a node does its work with. */
 export interface NodeParts {
@@ -13,6 +14,8 @@ export interface NodeParts {
   readonly fileSystems: FileSystemsPort;
   readonly paths: PathsPort;
   readonly notes: StageNotesPort;
+  /** Acts on one volume never overlap in this process, whoever asks for them. */
+  readonly inTurn: InTurn;
   /** All paths are below it: the kubelet's own. */
   readonly kubeletDir: string;
   /** For volumes whose note is gone: what their NQNs begin with. */
@@ -72,4 +75,15 @@ export async function findConnection(
 /** A path as mountinfo shows it, below the kubelet's directory and with no link on the way. Throws InvalidArgument naming the field. */
 export function placeOf({ paths, kubeletDir }: NodeParts, path: string, field: string): Promise<string> {
   return paths.resolveBelow(path, kubeletDir, field);
+}
+
+/** Places where device nodes of the volume are now. */
+export async function devicesOf({ paths }: NodeParts, note: StageNote, device: Device): Promise<readonly string[]> {
+  const places: string[] = [];
+  for (const path of note.devicesAt) {
+    const found = await paths.find(path);
+    if (found?.kind === 'block-device' && found.major === device.major && found.minor === device.minor)
+      places.push(path);
+  }
+  return places;
 }

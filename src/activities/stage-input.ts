@@ -36,7 +36,9 @@ function parseMode(mode: StageStep['mode']): StageMode {
 
 /** Whether two stages of a volume at one path are the same. */
 export function isSameMode(one: StageMode, other: StageMode): boolean {
-  if (one.kind === 'block' || other.kind === 'block') return one.kind === other.kind;
+  if (one.kind === 'block' || other.kind === 'block') {
+    return one.kind === other.kind && one.readOnly === other.readOnly;
+  }
   return (
     one.fileSystem === other.fileSystem &&
     one.readOnly === other.readOnly &&

@@ -84,7 +84,7 @@ export type StageModeDto =
       readonly mkfsOptions: readonly string[];
       readonly readOnly: boolean;
     }
-  | { readonly kind: 'block' };
+  | { readonly kind: 'block'; readonly readOnly: boolean };
 
 export interface StageVolumeInput {
   readonly volumeId: string;

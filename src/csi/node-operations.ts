@@ -125,7 +125,7 @@ function parseRequired(capability: WireCapability | undefined): VolumeCapability
 }
 
 function modeOf(capability: VolumeCapability, mkfsOptions: string | undefined): StageModeDto {
-  if (capability.kind === 'block') return { kind: 'block' };
+  if (capability.kind === 'block') return { kind: 'block', readOnly: isReaderMode(capability.accessMode) };
   const { fileSystem, mountFlags, accessMode } = capability;
   return {
     kind: 'mount',

@@ -7,7 +7,7 @@ export type NodePath = Brand<string, 'NodePath'>;
 
 /** Linux's PATH_MAX, without its final NUL; less what the driver appends to a path. */
 const LONGEST_PATH_BYTES = 4_000;
-const LONGEST_NAME_BYTES = 200;
+const LONGEST_NAME_BYTES = 255;
 
 /** An absolute path strictly below `root`, without `.`, `..` or empty segments. Throws InvalidArgument naming the field. */
 export function parseNodePath(text: string, root: string, field: string): NodePath {

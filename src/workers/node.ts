@@ -5,6 +5,7 @@ import { createActivityInterceptor } from '../activities/interceptor';
 import { createLocalVolumes } from '../activities/local-volumes';
 import { createNodeActivities } from '../activities/node-activities';
 import type { NodeParts } from '../activities/node-parts';
+import { createTurns } from '../activities/turns';
 import { createFileSystems } from '../adapters/mount/file-systems';
 import { createMounts } from '../adapters/mount/mounts';
 import { createPaths } from '../adapters/mount/paths';
@@ -36,6 +37,8 @@ import { VERSION } from './version';
 
 /** Calls under way when the process is told to stop get this long to answer. */
 const CALL_GRACE_MS = 2_000;
+/** Longest that an act on a volume waits for another on it. */
+const TURN_LIMIT_MS = 60_000;
 /** Stages that run at a time; more wait in Temporal. */
 const MOST_ACTIVITIES = 8;
 
@@ -98,6 +101,7 @@ function partsOf({ nodeId, nqnPrefix, kubeletDir, driverName, connector }: NodeC
     connector: connectorOf(connector, { processes, mounts, nodeId }),
     fileSystems: createFileSystems({ processes, mounts }),
     paths: createPaths({ processes, mounts }),
+    inTurn: createTurns({ longestWaitMs: TURN_LIMIT_MS }),
     notes: createFileNotes({ indexDir: path.join(kubeletDir, 'plugins', driverName, 'stages') }),
   };
 }

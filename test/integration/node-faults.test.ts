@@ -3,9 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { type Driver, errorOf, type Node, startDriver, waitFor } from '../kit/driver';
 import { createPodVolume, isRoot, loopsOf, mountsOf } from '../kit/pod';
-import { GIB, mountOf, newName } from '../kit/requests';
+import { blockOf, GIB, mountOf, newName } from '../kit/requests';
 
 let driver: Driver;
 let node: Node;
@@ -83,6 +84,63 @@ let node: Node;
     await lonely.program.stop();
     node = await driver.startNode('node-a');
     await volume.end(node);
+  });
+
+  it('asked for the same publish three times at once stacks nothing, and gives a single writer one place', async () => {
+    const volume = await createPodVolume(driver, mountOf(Mode.SINGLE_NODE_SINGLE_WRITER));
+    const pod = volume.on(node);
+    await node.csi.stage(pod.stage);
+    await Promise.all([1, 2, 3].map(() => node.csi.publish(pod.publish)));
+    expect(mountsOf(volume.volumeId)).toEqual([pod.stagingTargetPath, pod.targetPath]);
+    const elsewhere = { ...pod.publish, targetPath: `${pod.targetPath}-2` };
+    expect(status[(await errorOf(node.csi.publish(elsewhere))).code]).toBe('FAILED_PRECONDITION');
+    await expect(volume.end(node)).resolves.toBeUndefined();
+  });
+
+  it('does not take a raw block volume away while a pod has its device node', async () => {
+    const volume = await createPodVolume(driver, blockOf());
+    const pod = volume.on(node);
+    await node.csi.stage(pod.stage);
+    await node.csi.publish(pod.publish);
+    const error = await errorOf(node.csi.unstage(pod.unstage, 3_000));
+    expect([status[error.code], error.details]).toEqual(['ABORTED', expect.stringContaining('still published')]);
+    expect(loopsOf(volume.volumeId)).toHaveLength(1);
+    await expect(volume.end(node)).resolves.toBeUndefined();
+  });
+
+  it('lets nobody write to a raw block volume for readers', async () => {
+    const volume = await createPodVolume(driver, blockOf(Mode.MULTI_NODE_READER_ONLY));
+    const pod = volume.on(node);
+    await node.csi.stage(pod.stage);
+    await node.csi.publish(pod.publish);
+    const written = () =>
+      execFileSync('dd', ['if=/dev/zero', `of=${pod.targetPath}`, 'bs=4096', 'count=1', 'conv=notrunc'], {
+        stdio: 'pipe',
+      });
+    expect(written).toThrow(/not permitted|Read-only/);
+    await expect(volume.end(node)).resolves.toBeUndefined();
+  });
+
+  it('grows a volume that is published read-only', async () => {
+    const volume = await createPodVolume(driver, mountOf(undefined, 'xfs'));
+    const pod = volume.on(node, true);
+    await node.csi.stage(pod.stage);
+    await node.csi.publish(pod.publish);
+    const capacityRange = { requiredBytes: GIB };
+    await driver.csi.expandVolume({ volumeId: volume.volumeId, capacityRange });
+    expect((await node.csi.expand({ ...pod.expand, capacityRange })).capacityBytes).toBe(GIB);
+    await expect(volume.end(node)).resolves.toBeUndefined();
+  });
+
+  it('does not mind the note of another stage that a reboot has ended', async () => {
+    const volume = await createPodVolume(driver, mountOf(undefined, 'xfs'));
+    const pod = volume.on(node);
+    await node.csi.stage(pod.stage);
+    execFileSync('umount', [pod.stagingTargetPath]);
+    for (const loop of loopsOf(volume.volumeId)) execFileSync('losetup', ['--detach', `/dev/${loop.split('/')[3]}`]);
+    const value = { fsType: 'xfs', mountFlags: ['noatime'], volumeMountGroup: '' };
+    await node.csi.stage({ ...pod.stage, volumeCapability: { ...mountOf(), accessType: { $case: 'mount', value } } });
+    await expect(volume.end(node)).resolves.toBeUndefined();
   });
 
   it('takes a stage back that cannot be done, when it is asked to unstage', async () => {

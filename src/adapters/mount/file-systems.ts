@@ -17,6 +17,7 @@ import { messageOf } from './proc';
 const SECTOR_BYTES = 512n;
 const DECIMAL_LINE = /^[0-9]+\n$/;
 /** What making or growing a file system may take: it grows with the device. */
+const READ_ONLY_LIMIT_MS = 10_000;
 const WORK_LIMIT_MS = 120_000;
 const WORK_LIMIT_MS_EACH_TIB = 60_000;
 const LONGEST_WORK_MS = 30 * 60_000;
@@ -46,6 +47,7 @@ export function createFileSystems(options: FileSystemsOptions): FileSystemsPort 
     },
     sizeOf: (devicePath) => sizeOf(context, devicePath),
     requireUnused: (devicePath) => requireUnused(context, devicePath),
+    setReadOnly: (devicePath, readOnly) => setReadOnly(context, devicePath, readOnly),
   };
 }
 
@@ -73,6 +75,22 @@ async function formatDevice(context: Context, { devicePath, fileSystem, options,
       `${devicePath}: ${command.file} has left ${formatContent(made)} instead of ${fileSystem}`,
     );
   }
+}
+
+async function setReadOnly(context: Context, devicePath: string, readOnly: boolean): Promise<void> {
+  const { major, minor } = await numbersOf(devicePath);
+  const isReadOnly = async (): Promise<boolean> => {
+    const file = join(context.sysRoot, 'dev', 'block', `${major}:${minor}`, 'ro');
+    return (await readFile(file, 'utf8').catch(() => '')).trim() === '1';
+  };
+  if ((await isReadOnly()) === readOnly) return;
+  const command = {
+    file: 'blockdev',
+    args: [readOnly ? '--setro' : '--setrw', devicePath],
+    limitMs: READ_ONLY_LIMIT_MS,
+  };
+  const result = await context.processes.run({ ...command, lane: laneOf(devicePath) });
+  if (result.exitCode !== 0 || (await isReadOnly()) !== readOnly) throw failed(devicePath, command.file, result);
 }
 
 async function sizeOf({ sysRoot }: Context, devicePath: string): Promise<Bytes> {

@@ -87,6 +87,9 @@ export interface FileSystemsPort {
   /** Size of a block device in bytes, without touching it. Throws NodeToolFailed if it is none. */
   sizeOf(devicePath: string): Promise<Bytes>;
 
+  /** Whether the kernel lets anybody write to the device. Some devices keep it from one connection to the next, so it is always said. */
+  setReadOnly(devicePath: string, readOnly: boolean): Promise<void>;
+
   /**
    * Nobody holds the device: no mount of any namespace, no mkfs, no unmount that still writes. To be asked before a device is
    * disconnected: mountinfo forgets a mount before its last data is written. Throws MountBusy, naming who where that can be known.

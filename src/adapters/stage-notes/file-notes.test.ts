@@ -20,7 +20,6 @@ const noteOf = (partial: Partial<StageNote> = {}): StageNote => ({
   mode: { kind: 'mount', fileSystem: 'xfs', mountFlags: ['noatime'], readOnly: false },
   connectedBy: 'run-1',
   mountedBy: undefined,
-  formatting: true,
   devicesAt: [],
   ...partial,
 });
@@ -38,9 +37,9 @@ afterEach(() => {
 describe('a note', () => {
   it('is read back as it was written, by its path and by its volume, after a restart too', async () => {
     await notes.write(noteOf());
-    await notes.write(noteOf({ formatting: false, mountedBy: 'run-2', mode: { kind: 'block' }, devicesAt: ['/a/b'] }));
+    await notes.write(noteOf({ mountedBy: 'run-2', mode: { kind: 'block', readOnly: true }, devicesAt: ['/a/b'] }));
     const again = createFileNotes({ indexDir: path.join(folder, 'index') });
-    const expected = noteOf({ formatting: false, mountedBy: 'run-2', mode: { kind: 'block' }, devicesAt: ['/a/b'] });
+    const expected = noteOf({ mountedBy: 'run-2', mode: { kind: 'block', readOnly: true }, devicesAt: ['/a/b'] });
     expect(await again.find(stagingTargetPath)).toEqual(expected);
     expect(await again.findOf(volumeId)).toEqual(expected);
   });
@@ -53,6 +52,15 @@ describe('a note', () => {
     expect(await notes.findOf(volumeId)).toBeUndefined();
     expect(readdirSync(folder)).toEqual(['index']);
     expect(readdirSync(path.join(folder, 'index'))).toEqual([]);
+  });
+
+  it('of a format that was broken off outlives the stage', async () => {
+    await notes.write(noteOf());
+    await notes.setFormatting(volumeId, true);
+    await notes.remove(noteOf());
+    expect(await notes.isFormatting(volumeId)).toBe(true);
+    await notes.setFormatting(volumeId, false);
+    expect(await notes.isFormatting(volumeId)).toBe(false);
   });
 
   it('of an earlier staging path does not take the later one’s place in the index when it goes', async () => {

@@ -14,7 +14,7 @@ const schema = z.object({
   nqn: z.string().transform((text) => parseSubsystemNqn(text, 'nqn')),
   stagingTargetPath: z.string(),
   mode: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('block') }),
+    z.object({ kind: z.literal('block'), readOnly: z.boolean() }),
     z.object({
       kind: z.literal('mount'),
       fileSystem: z.string().transform((text) => parseFileSystem(text, 'fileSystem')),
@@ -24,7 +24,6 @@ const schema = z.object({
   ]),
   connectedBy: z.string().optional(),
   mountedBy: z.string().optional(),
-  formatting: z.boolean(),
   devicesAt: z.array(z.string()).default([]),
 });
 
@@ -52,6 +51,16 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
       await place(fileOf(note.stagingTargetPath), `${JSON.stringify({ version: 1, ...note })}\n`);
       await mkdir(indexDir, { recursive: true });
       await place(indexOf(note.volumeId), note.stagingTargetPath);
+    },
+
+    async setFormatting(volumeId, formatting) {
+      await mkdir(indexDir, { recursive: true });
+      if (formatting) await place(`${indexOf(volumeId)}.formatting`, '');
+      else await rm(`${indexOf(volumeId)}.formatting`, { force: true });
+    },
+
+    async isFormatting(volumeId) {
+      return (await readIfThere(`${indexOf(volumeId)}.formatting`)) !== undefined;
     },
 
     async remove({ volumeId, stagingTargetPath }) {

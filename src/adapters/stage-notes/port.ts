@@ -10,7 +10,7 @@ export type StageMode =
       readonly mountFlags: readonly string[];
       readonly readOnly: boolean;
     }
-  | { readonly kind: 'block' };
+  | { readonly kind: 'block'; readonly readOnly: boolean };
 
 /** What a stage has done, written before it is done: so an unstage after a restart finds all of it. */
 export interface StageNote {
@@ -23,8 +23,6 @@ export interface StageNote {
   readonly connectedBy: string | undefined;
   /** The run that mounted it at the staging path. */
   readonly mountedBy: string | undefined;
-  /** A file system is being made on a device that was proven blank: if the process dies, the half of one may be written over. */
-  readonly formatting: boolean;
   /** Where device nodes of it were made: mountinfo does not know of them. Some may be gone. */
   readonly devicesAt: readonly string[];
 }
@@ -36,6 +34,12 @@ export interface StageNotesPort {
   /** The note of a volume's latest stage, for calls that do not name its staging path. */
   findOf(volumeId: VolumeId): Promise<StageNote | undefined>;
   write(note: StageNote): Promise<void>;
+  /**
+   * A file system is being made on this volume, which was proven blank: if the process dies, the half of one may be written over.
+   * Outlives the volume's stage, and ends when the format has ended.
+   */
+  setFormatting(volumeId: VolumeId, formatting: boolean): Promise<void>;
+  isFormatting(volumeId: VolumeId): Promise<boolean>;
   /** None there: done. */
   remove(note: Pick<StageNote, 'volumeId' | 'stagingTargetPath'>): Promise<void>;
 }
