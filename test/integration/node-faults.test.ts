@@ -5,6 +5,7 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { type Driver, errorOf, type Node, startDriver, waitFor } from '../kit/driver';
+import { startHangingMount } from '../kit/hanging-mount';
 import { createPodVolume, isRoot, loopsOf, mountsOf } from '../kit/pod';
 import { blockOf, GIB, mountOf, newName } from '../kit/requests';
 
@@ -106,6 +107,30 @@ let node: Node;
     expect([status[error.code], error.details]).toEqual(['ABORTED', expect.stringContaining('still published')]);
     expect(loopsOf(volume.volumeId)).toHaveLength(1);
     await expect(volume.end(node)).resolves.toBeUndefined();
+  });
+
+  it('with a mount that hangs answers about it within 5 s, as abnormal, and about others at once', async () => {
+    const [volume, other] = [await createPodVolume(driver), await createPodVolume(driver)];
+    const [pod, well] = [volume.on(node), other.on(node)];
+    for (const { stage, publish } of [pod, well]) {
+      await node.csi.stage(stage);
+      await node.csi.publish(publish);
+    }
+    const hanging = await startHangingMount(pod.targetPath);
+    try {
+      const begun = Date.now();
+      const asked = node.csi.stats({ volumeId: volume.volumeId, volumePath: pod.targetPath });
+      const { usage } = await node.csi.stats({ volumeId: other.volumeId, volumePath: well.targetPath });
+      expect(usage).toHaveLength(2);
+      expect(Date.now() - begun).toBeLessThan(1_000);
+      expect((await asked).volumeCondition?.abnormal).toBe(true);
+      expect(Date.now() - begun).toBeLessThan(5_000);
+    } finally {
+      await hanging.stop();
+      execFileSync('umount', [pod.targetPath]);
+    }
+    await expect(volume.end(node)).resolves.toBeUndefined();
+    await expect(other.end(node)).resolves.toBeUndefined();
   });
 
   it('lets nobody write to a raw block volume for readers', async () => {
