@@ -47,7 +47,7 @@ export async function startEmbedded({ tell, signal }: EmbeddedOptions): Promise<
     stops.push(() => rds.close());
     const socketPath = path.join(folder, 'csi.sock');
     const configFile = path.join(folder, 'controller.yaml');
-    await writeFile(configFile, stringify(configOf({ temporal, rds, socketPath })));
+    await writeFile(configFile, stringify(controllerFieldsOf({ temporal, rds, socketPath })));
     const args = ['controller', '--config', configFile];
     const controller = startProgram({ args, logFile: path.join(folder, 'controller.log'), env: cleanEnvironment() });
     stops.push(() => controller.stop());
@@ -69,12 +69,13 @@ function startNode(folder: string, temporal: TemporalServer): Promise<EmbeddedNo
 }
 
 interface ConfigParts {
-  readonly temporal: TemporalServer;
+  readonly temporal: Pick<TemporalServer, 'address' | 'namespace'>;
   readonly rds: SimulatedRds;
   readonly socketPath: string;
 }
 
-function configOf({ temporal, rds, socketPath }: ConfigParts): Record<string, unknown> {
+/** The controller's configuration file for a simulated RDS, where there is no node to check and no HTTP wanted. */
+export function controllerFieldsOf({ temporal, rds, socketPath }: ConfigParts): Record<string, unknown> {
   return {
     endpoint: `unix://${socketPath}`,
     clusterId: 'demo',

@@ -7,7 +7,7 @@ import type { ServiceError } from '@grpc/grpc-js';
 import { jest } from '@jest/globals';
 import { stringify } from 'yaml';
 import { type CsiClient, type CsiNodeClient, createCsiClient, createCsiNodeClient } from '../../src/cli/csi-client';
-import { cleanEnvironment } from '../../src/cli/embedded';
+import { cleanEnvironment, controllerFieldsOf } from '../../src/cli/embedded';
 import { releaseAllBelow } from '../../src/cli/embedded-node';
 import { type Program, startProgram } from '../../src/cli/program';
 import { type SimulatedRds, startSimulatedRds } from '../../src/cli/simulated-rds';
@@ -80,7 +80,8 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
   const startController = async ({ config = {}, ready = true }: ControllerOptions = {}): Promise<Controller> => {
     const name = `controller-${controllers.length}`;
     const socketPath = path.join(folder, `${name}.sock`);
-    const fields = { ...configOf({ rds, temporal, socketPath }), ...config };
+    const defaults = controllerFieldsOf({ rds, temporal, socketPath });
+    const fields = { ...defaults, clusterId: 'test-cluster', logLevel: 'debug', ...config };
     const configFile = path.join(folder, `${name}.yaml`);
     await writeFile(configFile, stringify(fields));
     const logFile = path.join(folder, `${name}.log`);
@@ -195,30 +196,6 @@ function rdsUnderTest(rds: SimulatedRds): RdsUnderTest {
       await rds.setConnections({ mode: 'accept' });
       if (!(await rds.state()).up) await rds.start();
     },
-  };
-}
-
-interface ConfigParts {
-  readonly rds: SimulatedRds;
-  readonly temporal: TestNamespace;
-  readonly socketPath: string;
-}
-
-function configOf({ rds, temporal, socketPath }: ConfigParts): Record<string, unknown> {
-  return {
-    endpoint: `unix://${socketPath}`,
-    clusterId: 'test-cluster',
-    volumePaths: ['/storage-pool/metal-csi'],
-    rdsAddress: '127.0.0.1',
-    rdsPort: rds.sshPort,
-    rdsUser: rds.user,
-    rdsPasswordFile: rds.passwordFile,
-    rdsHostKey: rds.fingerprint,
-    temporalAddress: temporal.address,
-    temporalNamespace: temporal.namespace,
-    nodeCheck: 'off',
-    httpAddress: '',
-    logLevel: 'debug',
   };
 }
 
