@@ -5,16 +5,13 @@
 //   protoc               unknown
 // source: csi.proto
 
-/* eslint-disable */
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import {
   type CallOptions,
   type ChannelCredentials,
   Client,
   type ClientOptions,
-  type ClientReadableStream,
   type ClientUnaryCall,
-  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
@@ -27,45 +24,6 @@ import { BoolValue, Int64Value } from "./google/protobuf/wrappers";
 export const protobufPackage = "csi.v1";
 
 export const protobufFileName = "csi.proto";
-
-export enum BlockMetadataType {
-  UNKNOWN = 0,
-  FIXED_LENGTH = 1,
-  VARIABLE_LENGTH = 2,
-  UNRECOGNIZED = -1,
-}
-
-export function blockMetadataTypeFromJSON(object: any): BlockMetadataType {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return BlockMetadataType.UNKNOWN;
-    case 1:
-    case "FIXED_LENGTH":
-      return BlockMetadataType.FIXED_LENGTH;
-    case 2:
-    case "VARIABLE_LENGTH":
-      return BlockMetadataType.VARIABLE_LENGTH;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return BlockMetadataType.UNRECOGNIZED;
-  }
-}
-
-export function blockMetadataTypeToJSON(object: BlockMetadataType): string {
-  switch (object) {
-    case BlockMetadataType.UNKNOWN:
-      return "UNKNOWN";
-    case BlockMetadataType.FIXED_LENGTH:
-      return "FIXED_LENGTH";
-    case BlockMetadataType.VARIABLE_LENGTH:
-      return "VARIABLE_LENGTH";
-    case BlockMetadataType.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
 
 export interface GetPluginInfoRequest {
 }
@@ -108,48 +66,6 @@ export enum PluginCapability_Service_Type {
   UNRECOGNIZED = -1,
 }
 
-export function pluginCapability_Service_TypeFromJSON(object: any): PluginCapability_Service_Type {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return PluginCapability_Service_Type.UNKNOWN;
-    case 1:
-    case "CONTROLLER_SERVICE":
-      return PluginCapability_Service_Type.CONTROLLER_SERVICE;
-    case 2:
-    case "VOLUME_ACCESSIBILITY_CONSTRAINTS":
-      return PluginCapability_Service_Type.VOLUME_ACCESSIBILITY_CONSTRAINTS;
-    case 3:
-    case "GROUP_CONTROLLER_SERVICE":
-      return PluginCapability_Service_Type.GROUP_CONTROLLER_SERVICE;
-    case 4:
-    case "SNAPSHOT_METADATA_SERVICE":
-      return PluginCapability_Service_Type.SNAPSHOT_METADATA_SERVICE;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return PluginCapability_Service_Type.UNRECOGNIZED;
-  }
-}
-
-export function pluginCapability_Service_TypeToJSON(object: PluginCapability_Service_Type): string {
-  switch (object) {
-    case PluginCapability_Service_Type.UNKNOWN:
-      return "UNKNOWN";
-    case PluginCapability_Service_Type.CONTROLLER_SERVICE:
-      return "CONTROLLER_SERVICE";
-    case PluginCapability_Service_Type.VOLUME_ACCESSIBILITY_CONSTRAINTS:
-      return "VOLUME_ACCESSIBILITY_CONSTRAINTS";
-    case PluginCapability_Service_Type.GROUP_CONTROLLER_SERVICE:
-      return "GROUP_CONTROLLER_SERVICE";
-    case PluginCapability_Service_Type.SNAPSHOT_METADATA_SERVICE:
-      return "SNAPSHOT_METADATA_SERVICE";
-    case PluginCapability_Service_Type.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export interface PluginCapability_VolumeExpansion {
   readonly type: PluginCapability_VolumeExpansion_Type;
 }
@@ -159,38 +75,6 @@ export enum PluginCapability_VolumeExpansion_Type {
   ONLINE = 1,
   OFFLINE = 2,
   UNRECOGNIZED = -1,
-}
-
-export function pluginCapability_VolumeExpansion_TypeFromJSON(object: any): PluginCapability_VolumeExpansion_Type {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return PluginCapability_VolumeExpansion_Type.UNKNOWN;
-    case 1:
-    case "ONLINE":
-      return PluginCapability_VolumeExpansion_Type.ONLINE;
-    case 2:
-    case "OFFLINE":
-      return PluginCapability_VolumeExpansion_Type.OFFLINE;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return PluginCapability_VolumeExpansion_Type.UNRECOGNIZED;
-  }
-}
-
-export function pluginCapability_VolumeExpansion_TypeToJSON(object: PluginCapability_VolumeExpansion_Type): string {
-  switch (object) {
-    case PluginCapability_VolumeExpansion_Type.UNKNOWN:
-      return "UNKNOWN";
-    case PluginCapability_VolumeExpansion_Type.ONLINE:
-      return "ONLINE";
-    case PluginCapability_VolumeExpansion_Type.OFFLINE:
-      return "OFFLINE";
-    case PluginCapability_VolumeExpansion_Type.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
 }
 
 export interface ProbeRequest {
@@ -276,63 +160,6 @@ export enum VolumeCapability_AccessMode_Mode {
   SINGLE_NODE_SINGLE_WRITER = 6,
   SINGLE_NODE_MULTI_WRITER = 7,
   UNRECOGNIZED = -1,
-}
-
-export function volumeCapability_AccessMode_ModeFromJSON(object: any): VolumeCapability_AccessMode_Mode {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return VolumeCapability_AccessMode_Mode.UNKNOWN;
-    case 1:
-    case "SINGLE_NODE_WRITER":
-      return VolumeCapability_AccessMode_Mode.SINGLE_NODE_WRITER;
-    case 2:
-    case "SINGLE_NODE_READER_ONLY":
-      return VolumeCapability_AccessMode_Mode.SINGLE_NODE_READER_ONLY;
-    case 3:
-    case "MULTI_NODE_READER_ONLY":
-      return VolumeCapability_AccessMode_Mode.MULTI_NODE_READER_ONLY;
-    case 4:
-    case "MULTI_NODE_SINGLE_WRITER":
-      return VolumeCapability_AccessMode_Mode.MULTI_NODE_SINGLE_WRITER;
-    case 5:
-    case "MULTI_NODE_MULTI_WRITER":
-      return VolumeCapability_AccessMode_Mode.MULTI_NODE_MULTI_WRITER;
-    case 6:
-    case "SINGLE_NODE_SINGLE_WRITER":
-      return VolumeCapability_AccessMode_Mode.SINGLE_NODE_SINGLE_WRITER;
-    case 7:
-    case "SINGLE_NODE_MULTI_WRITER":
-      return VolumeCapability_AccessMode_Mode.SINGLE_NODE_MULTI_WRITER;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return VolumeCapability_AccessMode_Mode.UNRECOGNIZED;
-  }
-}
-
-export function volumeCapability_AccessMode_ModeToJSON(object: VolumeCapability_AccessMode_Mode): string {
-  switch (object) {
-    case VolumeCapability_AccessMode_Mode.UNKNOWN:
-      return "UNKNOWN";
-    case VolumeCapability_AccessMode_Mode.SINGLE_NODE_WRITER:
-      return "SINGLE_NODE_WRITER";
-    case VolumeCapability_AccessMode_Mode.SINGLE_NODE_READER_ONLY:
-      return "SINGLE_NODE_READER_ONLY";
-    case VolumeCapability_AccessMode_Mode.MULTI_NODE_READER_ONLY:
-      return "MULTI_NODE_READER_ONLY";
-    case VolumeCapability_AccessMode_Mode.MULTI_NODE_SINGLE_WRITER:
-      return "MULTI_NODE_SINGLE_WRITER";
-    case VolumeCapability_AccessMode_Mode.MULTI_NODE_MULTI_WRITER:
-      return "MULTI_NODE_MULTI_WRITER";
-    case VolumeCapability_AccessMode_Mode.SINGLE_NODE_SINGLE_WRITER:
-      return "SINGLE_NODE_SINGLE_WRITER";
-    case VolumeCapability_AccessMode_Mode.SINGLE_NODE_MULTI_WRITER:
-      return "SINGLE_NODE_MULTI_WRITER";
-    case VolumeCapability_AccessMode_Mode.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
 }
 
 export interface CapacityRange {
@@ -583,103 +410,6 @@ export enum ControllerServiceCapability_RPC_Type {
   UNRECOGNIZED = -1,
 }
 
-export function controllerServiceCapability_RPC_TypeFromJSON(object: any): ControllerServiceCapability_RPC_Type {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return ControllerServiceCapability_RPC_Type.UNKNOWN;
-    case 1:
-    case "CREATE_DELETE_VOLUME":
-      return ControllerServiceCapability_RPC_Type.CREATE_DELETE_VOLUME;
-    case 2:
-    case "PUBLISH_UNPUBLISH_VOLUME":
-      return ControllerServiceCapability_RPC_Type.PUBLISH_UNPUBLISH_VOLUME;
-    case 3:
-    case "LIST_VOLUMES":
-      return ControllerServiceCapability_RPC_Type.LIST_VOLUMES;
-    case 4:
-    case "GET_CAPACITY":
-      return ControllerServiceCapability_RPC_Type.GET_CAPACITY;
-    case 5:
-    case "CREATE_DELETE_SNAPSHOT":
-      return ControllerServiceCapability_RPC_Type.CREATE_DELETE_SNAPSHOT;
-    case 6:
-    case "LIST_SNAPSHOTS":
-      return ControllerServiceCapability_RPC_Type.LIST_SNAPSHOTS;
-    case 7:
-    case "CLONE_VOLUME":
-      return ControllerServiceCapability_RPC_Type.CLONE_VOLUME;
-    case 8:
-    case "PUBLISH_READONLY":
-      return ControllerServiceCapability_RPC_Type.PUBLISH_READONLY;
-    case 9:
-    case "EXPAND_VOLUME":
-      return ControllerServiceCapability_RPC_Type.EXPAND_VOLUME;
-    case 10:
-    case "LIST_VOLUMES_PUBLISHED_NODES":
-      return ControllerServiceCapability_RPC_Type.LIST_VOLUMES_PUBLISHED_NODES;
-    case 11:
-    case "VOLUME_CONDITION":
-      return ControllerServiceCapability_RPC_Type.VOLUME_CONDITION;
-    case 12:
-    case "GET_VOLUME":
-      return ControllerServiceCapability_RPC_Type.GET_VOLUME;
-    case 13:
-    case "SINGLE_NODE_MULTI_WRITER":
-      return ControllerServiceCapability_RPC_Type.SINGLE_NODE_MULTI_WRITER;
-    case 14:
-    case "MODIFY_VOLUME":
-      return ControllerServiceCapability_RPC_Type.MODIFY_VOLUME;
-    case 15:
-    case "GET_SNAPSHOT":
-      return ControllerServiceCapability_RPC_Type.GET_SNAPSHOT;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return ControllerServiceCapability_RPC_Type.UNRECOGNIZED;
-  }
-}
-
-export function controllerServiceCapability_RPC_TypeToJSON(object: ControllerServiceCapability_RPC_Type): string {
-  switch (object) {
-    case ControllerServiceCapability_RPC_Type.UNKNOWN:
-      return "UNKNOWN";
-    case ControllerServiceCapability_RPC_Type.CREATE_DELETE_VOLUME:
-      return "CREATE_DELETE_VOLUME";
-    case ControllerServiceCapability_RPC_Type.PUBLISH_UNPUBLISH_VOLUME:
-      return "PUBLISH_UNPUBLISH_VOLUME";
-    case ControllerServiceCapability_RPC_Type.LIST_VOLUMES:
-      return "LIST_VOLUMES";
-    case ControllerServiceCapability_RPC_Type.GET_CAPACITY:
-      return "GET_CAPACITY";
-    case ControllerServiceCapability_RPC_Type.CREATE_DELETE_SNAPSHOT:
-      return "CREATE_DELETE_SNAPSHOT";
-    case ControllerServiceCapability_RPC_Type.LIST_SNAPSHOTS:
-      return "LIST_SNAPSHOTS";
-    case ControllerServiceCapability_RPC_Type.CLONE_VOLUME:
-      return "CLONE_VOLUME";
-    case ControllerServiceCapability_RPC_Type.PUBLISH_READONLY:
-      return "PUBLISH_READONLY";
-    case ControllerServiceCapability_RPC_Type.EXPAND_VOLUME:
-      return "EXPAND_VOLUME";
-    case ControllerServiceCapability_RPC_Type.LIST_VOLUMES_PUBLISHED_NODES:
-      return "LIST_VOLUMES_PUBLISHED_NODES";
-    case ControllerServiceCapability_RPC_Type.VOLUME_CONDITION:
-      return "VOLUME_CONDITION";
-    case ControllerServiceCapability_RPC_Type.GET_VOLUME:
-      return "GET_VOLUME";
-    case ControllerServiceCapability_RPC_Type.SINGLE_NODE_MULTI_WRITER:
-      return "SINGLE_NODE_MULTI_WRITER";
-    case ControllerServiceCapability_RPC_Type.MODIFY_VOLUME:
-      return "MODIFY_VOLUME";
-    case ControllerServiceCapability_RPC_Type.GET_SNAPSHOT:
-      return "GET_SNAPSHOT";
-    case ControllerServiceCapability_RPC_Type.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export interface CreateSnapshotRequest {
   readonly sourceVolumeId: string;
   readonly name: string;
@@ -873,38 +603,6 @@ export enum VolumeUsage_Unit {
   UNRECOGNIZED = -1,
 }
 
-export function volumeUsage_UnitFromJSON(object: any): VolumeUsage_Unit {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return VolumeUsage_Unit.UNKNOWN;
-    case 1:
-    case "BYTES":
-      return VolumeUsage_Unit.BYTES;
-    case 2:
-    case "INODES":
-      return VolumeUsage_Unit.INODES;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return VolumeUsage_Unit.UNRECOGNIZED;
-  }
-}
-
-export function volumeUsage_UnitToJSON(object: VolumeUsage_Unit): string {
-  switch (object) {
-    case VolumeUsage_Unit.UNKNOWN:
-      return "UNKNOWN";
-    case VolumeUsage_Unit.BYTES:
-      return "BYTES";
-    case VolumeUsage_Unit.INODES:
-      return "INODES";
-    case VolumeUsage_Unit.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export interface VolumeCondition {
   readonly abnormal: boolean;
   readonly message: string;
@@ -936,58 +634,6 @@ export enum NodeServiceCapability_RPC_Type {
   UNRECOGNIZED = -1,
 }
 
-export function nodeServiceCapability_RPC_TypeFromJSON(object: any): NodeServiceCapability_RPC_Type {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return NodeServiceCapability_RPC_Type.UNKNOWN;
-    case 1:
-    case "STAGE_UNSTAGE_VOLUME":
-      return NodeServiceCapability_RPC_Type.STAGE_UNSTAGE_VOLUME;
-    case 2:
-    case "GET_VOLUME_STATS":
-      return NodeServiceCapability_RPC_Type.GET_VOLUME_STATS;
-    case 3:
-    case "EXPAND_VOLUME":
-      return NodeServiceCapability_RPC_Type.EXPAND_VOLUME;
-    case 4:
-    case "VOLUME_CONDITION":
-      return NodeServiceCapability_RPC_Type.VOLUME_CONDITION;
-    case 5:
-    case "SINGLE_NODE_MULTI_WRITER":
-      return NodeServiceCapability_RPC_Type.SINGLE_NODE_MULTI_WRITER;
-    case 6:
-    case "VOLUME_MOUNT_GROUP":
-      return NodeServiceCapability_RPC_Type.VOLUME_MOUNT_GROUP;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return NodeServiceCapability_RPC_Type.UNRECOGNIZED;
-  }
-}
-
-export function nodeServiceCapability_RPC_TypeToJSON(object: NodeServiceCapability_RPC_Type): string {
-  switch (object) {
-    case NodeServiceCapability_RPC_Type.UNKNOWN:
-      return "UNKNOWN";
-    case NodeServiceCapability_RPC_Type.STAGE_UNSTAGE_VOLUME:
-      return "STAGE_UNSTAGE_VOLUME";
-    case NodeServiceCapability_RPC_Type.GET_VOLUME_STATS:
-      return "GET_VOLUME_STATS";
-    case NodeServiceCapability_RPC_Type.EXPAND_VOLUME:
-      return "EXPAND_VOLUME";
-    case NodeServiceCapability_RPC_Type.VOLUME_CONDITION:
-      return "VOLUME_CONDITION";
-    case NodeServiceCapability_RPC_Type.SINGLE_NODE_MULTI_WRITER:
-      return "SINGLE_NODE_MULTI_WRITER";
-    case NodeServiceCapability_RPC_Type.VOLUME_MOUNT_GROUP:
-      return "VOLUME_MOUNT_GROUP";
-    case NodeServiceCapability_RPC_Type.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
 export interface NodeGetInfoRequest {
 }
 
@@ -1015,157 +661,6 @@ export interface NodeExpandVolumeResponse {
   readonly capacityBytes: bigint;
 }
 
-export interface GroupControllerGetCapabilitiesRequest {
-}
-
-export interface GroupControllerGetCapabilitiesResponse {
-  readonly capabilities: readonly GroupControllerServiceCapability[];
-}
-
-export interface GroupControllerServiceCapability {
-  readonly type: { readonly $case: "rpc"; readonly value: GroupControllerServiceCapability_RPC } | undefined;
-}
-
-export interface GroupControllerServiceCapability_RPC {
-  readonly type: GroupControllerServiceCapability_RPC_Type;
-}
-
-export enum GroupControllerServiceCapability_RPC_Type {
-  UNKNOWN = 0,
-  CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT = 1,
-  UNRECOGNIZED = -1,
-}
-
-export function groupControllerServiceCapability_RPC_TypeFromJSON(
-  object: any,
-): GroupControllerServiceCapability_RPC_Type {
-  switch (object) {
-    case 0:
-    case "UNKNOWN":
-      return GroupControllerServiceCapability_RPC_Type.UNKNOWN;
-    case 1:
-    case "CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT":
-      return GroupControllerServiceCapability_RPC_Type.CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT;
-    case -1:
-    case "UNRECOGNIZED":
-    default:
-      return GroupControllerServiceCapability_RPC_Type.UNRECOGNIZED;
-  }
-}
-
-export function groupControllerServiceCapability_RPC_TypeToJSON(
-  object: GroupControllerServiceCapability_RPC_Type,
-): string {
-  switch (object) {
-    case GroupControllerServiceCapability_RPC_Type.UNKNOWN:
-      return "UNKNOWN";
-    case GroupControllerServiceCapability_RPC_Type.CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT:
-      return "CREATE_DELETE_GET_VOLUME_GROUP_SNAPSHOT";
-    case GroupControllerServiceCapability_RPC_Type.UNRECOGNIZED:
-    default:
-      return "UNRECOGNIZED";
-  }
-}
-
-export interface CreateVolumeGroupSnapshotRequest {
-  readonly name: string;
-  readonly sourceVolumeIds: readonly string[];
-  readonly secrets: { [key: string]: string };
-  readonly parameters: { [key: string]: string };
-}
-
-export interface CreateVolumeGroupSnapshotRequest_SecretsEntry {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface CreateVolumeGroupSnapshotRequest_ParametersEntry {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface CreateVolumeGroupSnapshotResponse {
-  readonly groupSnapshot: VolumeGroupSnapshot | undefined;
-}
-
-export interface VolumeGroupSnapshot {
-  readonly groupSnapshotId: string;
-  readonly snapshots: readonly Snapshot[];
-  readonly creationTime: Date | undefined;
-  readonly readyToUse: boolean;
-}
-
-export interface DeleteVolumeGroupSnapshotRequest {
-  readonly groupSnapshotId: string;
-  readonly snapshotIds: readonly string[];
-  readonly secrets: { [key: string]: string };
-}
-
-export interface DeleteVolumeGroupSnapshotRequest_SecretsEntry {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface DeleteVolumeGroupSnapshotResponse {
-}
-
-export interface GetVolumeGroupSnapshotRequest {
-  readonly groupSnapshotId: string;
-  readonly snapshotIds: readonly string[];
-  readonly secrets: { [key: string]: string };
-}
-
-export interface GetVolumeGroupSnapshotRequest_SecretsEntry {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface GetVolumeGroupSnapshotResponse {
-  readonly groupSnapshot: VolumeGroupSnapshot | undefined;
-}
-
-export interface BlockMetadata {
-  readonly byteOffset: bigint;
-  readonly sizeBytes: bigint;
-}
-
-export interface GetMetadataAllocatedRequest {
-  readonly snapshotId: string;
-  readonly startingOffset: bigint;
-  readonly maxResults: number;
-  readonly secrets: { [key: string]: string };
-}
-
-export interface GetMetadataAllocatedRequest_SecretsEntry {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface GetMetadataAllocatedResponse {
-  readonly blockMetadataType: BlockMetadataType;
-  readonly volumeCapacityBytes: bigint;
-  readonly blockMetadata: readonly BlockMetadata[];
-}
-
-export interface GetMetadataDeltaRequest {
-  readonly baseSnapshotId: string;
-  readonly targetSnapshotId: string;
-  readonly startingOffset: bigint;
-  readonly maxResults: number;
-  readonly secrets: { [key: string]: string };
-}
-
-export interface GetMetadataDeltaRequest_SecretsEntry {
-  readonly key: string;
-  readonly value: string;
-}
-
-export interface GetMetadataDeltaResponse {
-  readonly blockMetadataType: BlockMetadataType;
-  readonly volumeCapacityBytes: bigint;
-  readonly blockMetadata: readonly BlockMetadata[];
-}
-
 function createBaseGetPluginInfoRequest(): GetPluginInfoRequest {
   return {};
 }
@@ -1177,14 +672,14 @@ export const GetPluginInfoRequest: MessageFns<GetPluginInfoRequest> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetPluginInfoRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetPluginInfoRequest() as any;
+      const message = createBaseGetPluginInfoRequest() as Unfinished<GetPluginInfoRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1196,24 +691,15 @@ export const GetPluginInfoRequest: MessageFns<GetPluginInfoRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): GetPluginInfoRequest {
-    return {};
+  create(base?: DeepPartial<GetPluginInfoRequest>): GetPluginInfoRequest {
+    return GetPluginInfoRequest.fromPartial(base ?? {});
   },
-
-  toJSON(_: GetPluginInfoRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetPluginInfoRequest>, I>>(base?: I): GetPluginInfoRequest {
-    return GetPluginInfoRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetPluginInfoRequest>, I>>(_: I): GetPluginInfoRequest {
-    const message = createBaseGetPluginInfoRequest() as any;
+  fromPartial(_: DeepPartial<GetPluginInfoRequest>): GetPluginInfoRequest {
+    const message = createBaseGetPluginInfoRequest() as Unfinished<GetPluginInfoRequest>;
     return message;
   },
 };
@@ -1231,21 +717,21 @@ export const GetPluginInfoResponse: MessageFns<GetPluginInfoResponse> = {
       writer.uint32(18).string(message.vendorVersion);
     }
     globalThis.Object.entries(message.manifest).forEach(([key, value]: [string, string]) => {
-      GetPluginInfoResponse_ManifestEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+      GetPluginInfoResponse_ManifestEntry.encode({ key, value }, writer.uint32(26).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetPluginInfoResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetPluginInfoResponse() as any;
+      const message = createBaseGetPluginInfoResponse() as Unfinished<GetPluginInfoResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1284,60 +770,15 @@ export const GetPluginInfoResponse: MessageFns<GetPluginInfoResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetPluginInfoResponse {
-    return {
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      vendorVersion: isSet(object.vendorVersion)
-        ? globalThis.String(object.vendorVersion)
-        : isSet(object.vendor_version)
-        ? globalThis.String(object.vendor_version)
-        : "",
-      manifest: isObject(object.manifest)
-        ? (globalThis.Object.entries(object.manifest) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<GetPluginInfoResponse>): GetPluginInfoResponse {
+    return GetPluginInfoResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetPluginInfoResponse): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.vendorVersion !== "") {
-      obj.vendorVersion = message.vendorVersion;
-    }
-    if (message.manifest) {
-      const entries = globalThis.Object.entries(message.manifest) as [string, string][];
-      if (entries.length > 0) {
-        obj.manifest = {};
-        entries.forEach(([k, v]) => {
-          obj.manifest[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetPluginInfoResponse>, I>>(base?: I): GetPluginInfoResponse {
-    return GetPluginInfoResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetPluginInfoResponse>, I>>(object: I): GetPluginInfoResponse {
-    const message = createBaseGetPluginInfoResponse() as any;
+  fromPartial(object: DeepPartial<GetPluginInfoResponse>): GetPluginInfoResponse {
+    const message = createBaseGetPluginInfoResponse() as Unfinished<GetPluginInfoResponse>;
     message.name = object.name ?? "";
     message.vendorVersion = object.vendorVersion ?? "";
     message.manifest = (globalThis.Object.entries(object.manifest ?? {}) as [string, string][]).reduce(
@@ -1370,14 +811,14 @@ export const GetPluginInfoResponse_ManifestEntry: MessageFns<GetPluginInfoRespon
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetPluginInfoResponse_ManifestEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetPluginInfoResponse_ManifestEntry() as any;
+      const message = createBaseGetPluginInfoResponse_ManifestEntry() as Unfinished<GetPluginInfoResponse_ManifestEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1405,37 +846,15 @@ export const GetPluginInfoResponse_ManifestEntry: MessageFns<GetPluginInfoRespon
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetPluginInfoResponse_ManifestEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<GetPluginInfoResponse_ManifestEntry>): GetPluginInfoResponse_ManifestEntry {
+    return GetPluginInfoResponse_ManifestEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetPluginInfoResponse_ManifestEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetPluginInfoResponse_ManifestEntry>, I>>(
-    base?: I,
-  ): GetPluginInfoResponse_ManifestEntry {
-    return GetPluginInfoResponse_ManifestEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetPluginInfoResponse_ManifestEntry>, I>>(
-    object: I,
-  ): GetPluginInfoResponse_ManifestEntry {
-    const message = createBaseGetPluginInfoResponse_ManifestEntry() as any;
+  fromPartial(object: DeepPartial<GetPluginInfoResponse_ManifestEntry>): GetPluginInfoResponse_ManifestEntry {
+    const message = createBaseGetPluginInfoResponse_ManifestEntry() as Unfinished<GetPluginInfoResponse_ManifestEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -1453,14 +872,14 @@ export const GetPluginCapabilitiesRequest: MessageFns<GetPluginCapabilitiesReque
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetPluginCapabilitiesRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetPluginCapabilitiesRequest() as any;
+      const message = createBaseGetPluginCapabilitiesRequest() as Unfinished<GetPluginCapabilitiesRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1472,24 +891,15 @@ export const GetPluginCapabilitiesRequest: MessageFns<GetPluginCapabilitiesReque
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): GetPluginCapabilitiesRequest {
-    return {};
+  create(base?: DeepPartial<GetPluginCapabilitiesRequest>): GetPluginCapabilitiesRequest {
+    return GetPluginCapabilitiesRequest.fromPartial(base ?? {});
   },
-
-  toJSON(_: GetPluginCapabilitiesRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetPluginCapabilitiesRequest>, I>>(base?: I): GetPluginCapabilitiesRequest {
-    return GetPluginCapabilitiesRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetPluginCapabilitiesRequest>, I>>(_: I): GetPluginCapabilitiesRequest {
-    const message = createBaseGetPluginCapabilitiesRequest() as any;
+  fromPartial(_: DeepPartial<GetPluginCapabilitiesRequest>): GetPluginCapabilitiesRequest {
+    const message = createBaseGetPluginCapabilitiesRequest() as Unfinished<GetPluginCapabilitiesRequest>;
     return message;
   },
 };
@@ -1508,14 +918,14 @@ export const GetPluginCapabilitiesResponse: MessageFns<GetPluginCapabilitiesResp
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetPluginCapabilitiesResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetPluginCapabilitiesResponse() as any;
+      const message = createBaseGetPluginCapabilitiesResponse() as Unfinished<GetPluginCapabilitiesResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1535,33 +945,15 @@ export const GetPluginCapabilitiesResponse: MessageFns<GetPluginCapabilitiesResp
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetPluginCapabilitiesResponse {
-    return {
-      capabilities: globalThis.Array.isArray(object?.capabilities)
-        ? object.capabilities.map((e: any) => PluginCapability.fromJSON(e))
-        : [],
-    };
+  create(base?: DeepPartial<GetPluginCapabilitiesResponse>): GetPluginCapabilitiesResponse {
+    return GetPluginCapabilitiesResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetPluginCapabilitiesResponse): unknown {
-    const obj: any = {};
-    if (message.capabilities?.length) {
-      obj.capabilities = message.capabilities.map((e) => PluginCapability.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetPluginCapabilitiesResponse>, I>>(base?: I): GetPluginCapabilitiesResponse {
-    return GetPluginCapabilitiesResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetPluginCapabilitiesResponse>, I>>(
-    object: I,
-  ): GetPluginCapabilitiesResponse {
-    const message = createBaseGetPluginCapabilitiesResponse() as any;
+  fromPartial(object: DeepPartial<GetPluginCapabilitiesResponse>): GetPluginCapabilitiesResponse {
+    const message = createBaseGetPluginCapabilitiesResponse() as Unfinished<GetPluginCapabilitiesResponse>;
     message.capabilities = object.capabilities?.map((e) => PluginCapability.fromPartial(e)) || [];
     return message;
   },
@@ -1586,14 +978,14 @@ export const PluginCapability: MessageFns<PluginCapability> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): PluginCapability {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePluginCapability() as any;
+      const message = createBasePluginCapability() as Unfinished<PluginCapability>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1624,37 +1016,15 @@ export const PluginCapability: MessageFns<PluginCapability> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): PluginCapability {
-    return {
-      type: isSet(object.service)
-        ? { $case: "service", value: PluginCapability_Service.fromJSON(object.service) }
-        : isSet(object.volumeExpansion)
-        ? { $case: "volumeExpansion", value: PluginCapability_VolumeExpansion.fromJSON(object.volumeExpansion) }
-        : isSet(object.volume_expansion)
-        ? { $case: "volumeExpansion", value: PluginCapability_VolumeExpansion.fromJSON(object.volume_expansion) }
-        : undefined,
-    };
+  create(base?: DeepPartial<PluginCapability>): PluginCapability {
+    return PluginCapability.fromPartial(base ?? {});
   },
-
-  toJSON(message: PluginCapability): unknown {
-    const obj: any = {};
-    if (message.type?.$case === "service") {
-      obj.service = PluginCapability_Service.toJSON(message.type.value);
-    } else if (message.type?.$case === "volumeExpansion") {
-      obj.volumeExpansion = PluginCapability_VolumeExpansion.toJSON(message.type.value);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<PluginCapability>, I>>(base?: I): PluginCapability {
-    return PluginCapability.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<PluginCapability>, I>>(object: I): PluginCapability {
-    const message = createBasePluginCapability() as any;
+  fromPartial(object: DeepPartial<PluginCapability>): PluginCapability {
+    const message = createBasePluginCapability() as Unfinished<PluginCapability>;
     switch (object.type?.$case) {
       case "service": {
         if (object.type?.value !== undefined && object.type?.value !== null) {
@@ -1690,14 +1060,14 @@ export const PluginCapability_Service: MessageFns<PluginCapability_Service> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): PluginCapability_Service {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePluginCapability_Service() as any;
+      const message = createBasePluginCapability_Service() as Unfinished<PluginCapability_Service>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1706,7 +1076,7 @@ export const PluginCapability_Service: MessageFns<PluginCapability_Service> = {
               break;
             }
 
-            message.type = reader.int32() as any;
+            message.type = reader.int32();
             continue;
           }
         }
@@ -1717,27 +1087,15 @@ export const PluginCapability_Service: MessageFns<PluginCapability_Service> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): PluginCapability_Service {
-    return { type: isSet(object.type) ? pluginCapability_Service_TypeFromJSON(object.type) : 0 };
+  create(base?: DeepPartial<PluginCapability_Service>): PluginCapability_Service {
+    return PluginCapability_Service.fromPartial(base ?? {});
   },
-
-  toJSON(message: PluginCapability_Service): unknown {
-    const obj: any = {};
-    if (message.type !== 0) {
-      obj.type = pluginCapability_Service_TypeToJSON(message.type);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<PluginCapability_Service>, I>>(base?: I): PluginCapability_Service {
-    return PluginCapability_Service.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<PluginCapability_Service>, I>>(object: I): PluginCapability_Service {
-    const message = createBasePluginCapability_Service() as any;
+  fromPartial(object: DeepPartial<PluginCapability_Service>): PluginCapability_Service {
+    const message = createBasePluginCapability_Service() as Unfinished<PluginCapability_Service>;
     message.type = object.type ?? 0;
     return message;
   },
@@ -1757,14 +1115,14 @@ export const PluginCapability_VolumeExpansion: MessageFns<PluginCapability_Volum
 
   decode(input: BinaryReader | Uint8Array, length?: number): PluginCapability_VolumeExpansion {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBasePluginCapability_VolumeExpansion() as any;
+      const message = createBasePluginCapability_VolumeExpansion() as Unfinished<PluginCapability_VolumeExpansion>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1773,7 +1131,7 @@ export const PluginCapability_VolumeExpansion: MessageFns<PluginCapability_Volum
               break;
             }
 
-            message.type = reader.int32() as any;
+            message.type = reader.int32();
             continue;
           }
         }
@@ -1784,31 +1142,15 @@ export const PluginCapability_VolumeExpansion: MessageFns<PluginCapability_Volum
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): PluginCapability_VolumeExpansion {
-    return { type: isSet(object.type) ? pluginCapability_VolumeExpansion_TypeFromJSON(object.type) : 0 };
+  create(base?: DeepPartial<PluginCapability_VolumeExpansion>): PluginCapability_VolumeExpansion {
+    return PluginCapability_VolumeExpansion.fromPartial(base ?? {});
   },
-
-  toJSON(message: PluginCapability_VolumeExpansion): unknown {
-    const obj: any = {};
-    if (message.type !== 0) {
-      obj.type = pluginCapability_VolumeExpansion_TypeToJSON(message.type);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<PluginCapability_VolumeExpansion>, I>>(
-    base?: I,
-  ): PluginCapability_VolumeExpansion {
-    return PluginCapability_VolumeExpansion.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<PluginCapability_VolumeExpansion>, I>>(
-    object: I,
-  ): PluginCapability_VolumeExpansion {
-    const message = createBasePluginCapability_VolumeExpansion() as any;
+  fromPartial(object: DeepPartial<PluginCapability_VolumeExpansion>): PluginCapability_VolumeExpansion {
+    const message = createBasePluginCapability_VolumeExpansion() as Unfinished<PluginCapability_VolumeExpansion>;
     message.type = object.type ?? 0;
     return message;
   },
@@ -1825,14 +1167,14 @@ export const ProbeRequest: MessageFns<ProbeRequest> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): ProbeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseProbeRequest() as any;
+      const message = createBaseProbeRequest() as Unfinished<ProbeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1844,24 +1186,15 @@ export const ProbeRequest: MessageFns<ProbeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): ProbeRequest {
-    return {};
+  create(base?: DeepPartial<ProbeRequest>): ProbeRequest {
+    return ProbeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(_: ProbeRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ProbeRequest>, I>>(base?: I): ProbeRequest {
-    return ProbeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ProbeRequest>, I>>(_: I): ProbeRequest {
-    const message = createBaseProbeRequest() as any;
+  fromPartial(_: DeepPartial<ProbeRequest>): ProbeRequest {
+    const message = createBaseProbeRequest() as Unfinished<ProbeRequest>;
     return message;
   },
 };
@@ -1880,14 +1213,14 @@ export const ProbeResponse: MessageFns<ProbeResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): ProbeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseProbeResponse() as any;
+      const message = createBaseProbeResponse() as Unfinished<ProbeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -1907,27 +1240,15 @@ export const ProbeResponse: MessageFns<ProbeResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ProbeResponse {
-    return { ready: isSet(object.ready) ? Boolean(object.ready) : undefined };
+  create(base?: DeepPartial<ProbeResponse>): ProbeResponse {
+    return ProbeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ProbeResponse): unknown {
-    const obj: any = {};
-    if (message.ready !== undefined) {
-      obj.ready = message.ready;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ProbeResponse>, I>>(base?: I): ProbeResponse {
-    return ProbeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ProbeResponse>, I>>(object: I): ProbeResponse {
-    const message = createBaseProbeResponse() as any;
+  fromPartial(object: DeepPartial<ProbeResponse>): ProbeResponse {
+    const message = createBaseProbeResponse() as Unfinished<ProbeResponse>;
     message.ready = object.ready ?? undefined;
     return message;
   },
@@ -1958,10 +1279,10 @@ export const CreateVolumeRequest: MessageFns<CreateVolumeRequest> = {
       VolumeCapability.encode(v!, writer.uint32(26).fork()).join();
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, string]) => {
-      CreateVolumeRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+      CreateVolumeRequest_ParametersEntry.encode({ key, value }, writer.uint32(34).fork()).join();
     });
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      CreateVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+      CreateVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(42).fork()).join();
     });
     if (message.volumeContentSource !== undefined) {
       VolumeContentSource.encode(message.volumeContentSource, writer.uint32(50).fork()).join();
@@ -1970,21 +1291,21 @@ export const CreateVolumeRequest: MessageFns<CreateVolumeRequest> = {
       TopologyRequirement.encode(message.accessibilityRequirements, writer.uint32(58).fork()).join();
     }
     globalThis.Object.entries(message.mutableParameters).forEach(([key, value]: [string, string]) => {
-      CreateVolumeRequest_MutableParametersEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+      CreateVolumeRequest_MutableParametersEntry.encode({ key, value }, writer.uint32(66).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeRequest() as any;
+      const message = createBaseCreateVolumeRequest() as Unfinished<CreateVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2069,143 +1390,15 @@ export const CreateVolumeRequest: MessageFns<CreateVolumeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateVolumeRequest {
-    return {
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      capacityRange: isSet(object.capacityRange)
-        ? CapacityRange.fromJSON(object.capacityRange)
-        : isSet(object.capacity_range)
-        ? CapacityRange.fromJSON(object.capacity_range)
-        : undefined,
-      volumeCapabilities: globalThis.Array.isArray(object?.volumeCapabilities)
-        ? object.volumeCapabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : globalThis.Array.isArray(object?.volume_capabilities)
-        ? object.volume_capabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : [],
-      parameters: isObject(object.parameters)
-        ? (globalThis.Object.entries(object.parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeContentSource: isSet(object.volumeContentSource)
-        ? VolumeContentSource.fromJSON(object.volumeContentSource)
-        : isSet(object.volume_content_source)
-        ? VolumeContentSource.fromJSON(object.volume_content_source)
-        : undefined,
-      accessibilityRequirements: isSet(object.accessibilityRequirements)
-        ? TopologyRequirement.fromJSON(object.accessibilityRequirements)
-        : isSet(object.accessibility_requirements)
-        ? TopologyRequirement.fromJSON(object.accessibility_requirements)
-        : undefined,
-      mutableParameters: isObject(object.mutableParameters)
-        ? (globalThis.Object.entries(object.mutableParameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.mutable_parameters)
-        ? (globalThis.Object.entries(object.mutable_parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<CreateVolumeRequest>): CreateVolumeRequest {
+    return CreateVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.capacityRange !== undefined) {
-      obj.capacityRange = CapacityRange.toJSON(message.capacityRange);
-    }
-    if (message.volumeCapabilities?.length) {
-      obj.volumeCapabilities = message.volumeCapabilities.map((e) => VolumeCapability.toJSON(e));
-    }
-    if (message.parameters) {
-      const entries = globalThis.Object.entries(message.parameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.parameters = {};
-        entries.forEach(([k, v]) => {
-          obj.parameters[k] = v;
-        });
-      }
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.volumeContentSource !== undefined) {
-      obj.volumeContentSource = VolumeContentSource.toJSON(message.volumeContentSource);
-    }
-    if (message.accessibilityRequirements !== undefined) {
-      obj.accessibilityRequirements = TopologyRequirement.toJSON(message.accessibilityRequirements);
-    }
-    if (message.mutableParameters) {
-      const entries = globalThis.Object.entries(message.mutableParameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.mutableParameters = {};
-        entries.forEach(([k, v]) => {
-          obj.mutableParameters[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeRequest>, I>>(base?: I): CreateVolumeRequest {
-    return CreateVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeRequest>, I>>(object: I): CreateVolumeRequest {
-    const message = createBaseCreateVolumeRequest() as any;
+  fromPartial(object: DeepPartial<CreateVolumeRequest>): CreateVolumeRequest {
+    const message = createBaseCreateVolumeRequest() as Unfinished<CreateVolumeRequest>;
     message.name = object.name ?? "";
     message.capacityRange = (object.capacityRange !== undefined && object.capacityRange !== null)
       ? CapacityRange.fromPartial(object.capacityRange)
@@ -2264,14 +1457,14 @@ export const CreateVolumeRequest_ParametersEntry: MessageFns<CreateVolumeRequest
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeRequest_ParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeRequest_ParametersEntry() as any;
+      const message = createBaseCreateVolumeRequest_ParametersEntry() as Unfinished<CreateVolumeRequest_ParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2299,37 +1492,15 @@ export const CreateVolumeRequest_ParametersEntry: MessageFns<CreateVolumeRequest
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateVolumeRequest_ParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<CreateVolumeRequest_ParametersEntry>): CreateVolumeRequest_ParametersEntry {
+    return CreateVolumeRequest_ParametersEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateVolumeRequest_ParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeRequest_ParametersEntry>, I>>(
-    base?: I,
-  ): CreateVolumeRequest_ParametersEntry {
-    return CreateVolumeRequest_ParametersEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeRequest_ParametersEntry>, I>>(
-    object: I,
-  ): CreateVolumeRequest_ParametersEntry {
-    const message = createBaseCreateVolumeRequest_ParametersEntry() as any;
+  fromPartial(object: DeepPartial<CreateVolumeRequest_ParametersEntry>): CreateVolumeRequest_ParametersEntry {
+    const message = createBaseCreateVolumeRequest_ParametersEntry() as Unfinished<CreateVolumeRequest_ParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -2353,14 +1524,14 @@ export const CreateVolumeRequest_SecretsEntry: MessageFns<CreateVolumeRequest_Se
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeRequest_SecretsEntry() as any;
+      const message = createBaseCreateVolumeRequest_SecretsEntry() as Unfinished<CreateVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2388,37 +1559,15 @@ export const CreateVolumeRequest_SecretsEntry: MessageFns<CreateVolumeRequest_Se
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<CreateVolumeRequest_SecretsEntry>): CreateVolumeRequest_SecretsEntry {
+    return CreateVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): CreateVolumeRequest_SecretsEntry {
-    return CreateVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): CreateVolumeRequest_SecretsEntry {
-    const message = createBaseCreateVolumeRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<CreateVolumeRequest_SecretsEntry>): CreateVolumeRequest_SecretsEntry {
+    const message = createBaseCreateVolumeRequest_SecretsEntry() as Unfinished<CreateVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -2442,14 +1591,14 @@ export const CreateVolumeRequest_MutableParametersEntry: MessageFns<CreateVolume
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeRequest_MutableParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeRequest_MutableParametersEntry() as any;
+      const message = createBaseCreateVolumeRequest_MutableParametersEntry() as Unfinished<CreateVolumeRequest_MutableParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2477,37 +1626,17 @@ export const CreateVolumeRequest_MutableParametersEntry: MessageFns<CreateVolume
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateVolumeRequest_MutableParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<CreateVolumeRequest_MutableParametersEntry>): CreateVolumeRequest_MutableParametersEntry {
+    return CreateVolumeRequest_MutableParametersEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateVolumeRequest_MutableParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeRequest_MutableParametersEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<CreateVolumeRequest_MutableParametersEntry>,
   ): CreateVolumeRequest_MutableParametersEntry {
-    return CreateVolumeRequest_MutableParametersEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeRequest_MutableParametersEntry>, I>>(
-    object: I,
-  ): CreateVolumeRequest_MutableParametersEntry {
-    const message = createBaseCreateVolumeRequest_MutableParametersEntry() as any;
+    const message = createBaseCreateVolumeRequest_MutableParametersEntry() as Unfinished<CreateVolumeRequest_MutableParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -2533,14 +1662,14 @@ export const VolumeContentSource: MessageFns<VolumeContentSource> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeContentSource {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeContentSource() as any;
+      const message = createBaseVolumeContentSource() as Unfinished<VolumeContentSource>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2571,35 +1700,15 @@ export const VolumeContentSource: MessageFns<VolumeContentSource> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeContentSource {
-    return {
-      type: isSet(object.snapshot)
-        ? { $case: "snapshot", value: VolumeContentSource_SnapshotSource.fromJSON(object.snapshot) }
-        : isSet(object.volume)
-        ? { $case: "volume", value: VolumeContentSource_VolumeSource.fromJSON(object.volume) }
-        : undefined,
-    };
+  create(base?: DeepPartial<VolumeContentSource>): VolumeContentSource {
+    return VolumeContentSource.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeContentSource): unknown {
-    const obj: any = {};
-    if (message.type?.$case === "snapshot") {
-      obj.snapshot = VolumeContentSource_SnapshotSource.toJSON(message.type.value);
-    } else if (message.type?.$case === "volume") {
-      obj.volume = VolumeContentSource_VolumeSource.toJSON(message.type.value);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeContentSource>, I>>(base?: I): VolumeContentSource {
-    return VolumeContentSource.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeContentSource>, I>>(object: I): VolumeContentSource {
-    const message = createBaseVolumeContentSource() as any;
+  fromPartial(object: DeepPartial<VolumeContentSource>): VolumeContentSource {
+    const message = createBaseVolumeContentSource() as Unfinished<VolumeContentSource>;
     switch (object.type?.$case) {
       case "snapshot": {
         if (object.type?.value !== undefined && object.type?.value !== null) {
@@ -2635,14 +1744,14 @@ export const VolumeContentSource_SnapshotSource: MessageFns<VolumeContentSource_
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeContentSource_SnapshotSource {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeContentSource_SnapshotSource() as any;
+      const message = createBaseVolumeContentSource_SnapshotSource() as Unfinished<VolumeContentSource_SnapshotSource>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2662,37 +1771,15 @@ export const VolumeContentSource_SnapshotSource: MessageFns<VolumeContentSource_
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeContentSource_SnapshotSource {
-    return {
-      snapshotId: isSet(object.snapshotId)
-        ? globalThis.String(object.snapshotId)
-        : isSet(object.snapshot_id)
-        ? globalThis.String(object.snapshot_id)
-        : "",
-    };
+  create(base?: DeepPartial<VolumeContentSource_SnapshotSource>): VolumeContentSource_SnapshotSource {
+    return VolumeContentSource_SnapshotSource.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeContentSource_SnapshotSource): unknown {
-    const obj: any = {};
-    if (message.snapshotId !== "") {
-      obj.snapshotId = message.snapshotId;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeContentSource_SnapshotSource>, I>>(
-    base?: I,
-  ): VolumeContentSource_SnapshotSource {
-    return VolumeContentSource_SnapshotSource.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeContentSource_SnapshotSource>, I>>(
-    object: I,
-  ): VolumeContentSource_SnapshotSource {
-    const message = createBaseVolumeContentSource_SnapshotSource() as any;
+  fromPartial(object: DeepPartial<VolumeContentSource_SnapshotSource>): VolumeContentSource_SnapshotSource {
+    const message = createBaseVolumeContentSource_SnapshotSource() as Unfinished<VolumeContentSource_SnapshotSource>;
     message.snapshotId = object.snapshotId ?? "";
     return message;
   },
@@ -2712,14 +1799,14 @@ export const VolumeContentSource_VolumeSource: MessageFns<VolumeContentSource_Vo
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeContentSource_VolumeSource {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeContentSource_VolumeSource() as any;
+      const message = createBaseVolumeContentSource_VolumeSource() as Unfinished<VolumeContentSource_VolumeSource>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2739,37 +1826,15 @@ export const VolumeContentSource_VolumeSource: MessageFns<VolumeContentSource_Vo
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeContentSource_VolumeSource {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-    };
+  create(base?: DeepPartial<VolumeContentSource_VolumeSource>): VolumeContentSource_VolumeSource {
+    return VolumeContentSource_VolumeSource.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeContentSource_VolumeSource): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeContentSource_VolumeSource>, I>>(
-    base?: I,
-  ): VolumeContentSource_VolumeSource {
-    return VolumeContentSource_VolumeSource.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeContentSource_VolumeSource>, I>>(
-    object: I,
-  ): VolumeContentSource_VolumeSource {
-    const message = createBaseVolumeContentSource_VolumeSource() as any;
+  fromPartial(object: DeepPartial<VolumeContentSource_VolumeSource>): VolumeContentSource_VolumeSource {
+    const message = createBaseVolumeContentSource_VolumeSource() as Unfinished<VolumeContentSource_VolumeSource>;
     message.volumeId = object.volumeId ?? "";
     return message;
   },
@@ -2789,14 +1854,14 @@ export const CreateVolumeResponse: MessageFns<CreateVolumeResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeResponse() as any;
+      const message = createBaseCreateVolumeResponse() as Unfinished<CreateVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2816,27 +1881,15 @@ export const CreateVolumeResponse: MessageFns<CreateVolumeResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateVolumeResponse {
-    return { volume: isSet(object.volume) ? Volume.fromJSON(object.volume) : undefined };
+  create(base?: DeepPartial<CreateVolumeResponse>): CreateVolumeResponse {
+    return CreateVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateVolumeResponse): unknown {
-    const obj: any = {};
-    if (message.volume !== undefined) {
-      obj.volume = Volume.toJSON(message.volume);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeResponse>, I>>(base?: I): CreateVolumeResponse {
-    return CreateVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeResponse>, I>>(object: I): CreateVolumeResponse {
-    const message = createBaseCreateVolumeResponse() as any;
+  fromPartial(object: DeepPartial<CreateVolumeResponse>): CreateVolumeResponse {
+    const message = createBaseCreateVolumeResponse() as Unfinished<CreateVolumeResponse>;
     message.volume = (object.volume !== undefined && object.volume !== null)
       ? Volume.fromPartial(object.volume)
       : undefined;
@@ -2866,14 +1919,14 @@ export const VolumeCapability: MessageFns<VolumeCapability> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeCapability {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeCapability() as any;
+      const message = createBaseVolumeCapability() as Unfinished<VolumeCapability>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -2915,43 +1968,15 @@ export const VolumeCapability: MessageFns<VolumeCapability> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeCapability {
-    return {
-      accessType: isSet(object.block)
-        ? { $case: "block", value: VolumeCapability_BlockVolume.fromJSON(object.block) }
-        : isSet(object.mount)
-        ? { $case: "mount", value: VolumeCapability_MountVolume.fromJSON(object.mount) }
-        : undefined,
-      accessMode: isSet(object.accessMode)
-        ? VolumeCapability_AccessMode.fromJSON(object.accessMode)
-        : isSet(object.access_mode)
-        ? VolumeCapability_AccessMode.fromJSON(object.access_mode)
-        : undefined,
-    };
+  create(base?: DeepPartial<VolumeCapability>): VolumeCapability {
+    return VolumeCapability.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeCapability): unknown {
-    const obj: any = {};
-    if (message.accessType?.$case === "block") {
-      obj.block = VolumeCapability_BlockVolume.toJSON(message.accessType.value);
-    } else if (message.accessType?.$case === "mount") {
-      obj.mount = VolumeCapability_MountVolume.toJSON(message.accessType.value);
-    }
-    if (message.accessMode !== undefined) {
-      obj.accessMode = VolumeCapability_AccessMode.toJSON(message.accessMode);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeCapability>, I>>(base?: I): VolumeCapability {
-    return VolumeCapability.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeCapability>, I>>(object: I): VolumeCapability {
-    const message = createBaseVolumeCapability() as any;
+  fromPartial(object: DeepPartial<VolumeCapability>): VolumeCapability {
+    const message = createBaseVolumeCapability() as Unfinished<VolumeCapability>;
     switch (object.accessType?.$case) {
       case "block": {
         if (object.accessType?.value !== undefined && object.accessType?.value !== null) {
@@ -2990,14 +2015,14 @@ export const VolumeCapability_BlockVolume: MessageFns<VolumeCapability_BlockVolu
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeCapability_BlockVolume {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeCapability_BlockVolume() as any;
+      const message = createBaseVolumeCapability_BlockVolume() as Unfinished<VolumeCapability_BlockVolume>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3009,24 +2034,15 @@ export const VolumeCapability_BlockVolume: MessageFns<VolumeCapability_BlockVolu
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): VolumeCapability_BlockVolume {
-    return {};
+  create(base?: DeepPartial<VolumeCapability_BlockVolume>): VolumeCapability_BlockVolume {
+    return VolumeCapability_BlockVolume.fromPartial(base ?? {});
   },
-
-  toJSON(_: VolumeCapability_BlockVolume): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeCapability_BlockVolume>, I>>(base?: I): VolumeCapability_BlockVolume {
-    return VolumeCapability_BlockVolume.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeCapability_BlockVolume>, I>>(_: I): VolumeCapability_BlockVolume {
-    const message = createBaseVolumeCapability_BlockVolume() as any;
+  fromPartial(_: DeepPartial<VolumeCapability_BlockVolume>): VolumeCapability_BlockVolume {
+    const message = createBaseVolumeCapability_BlockVolume() as Unfinished<VolumeCapability_BlockVolume>;
     return message;
   },
 };
@@ -3051,14 +2067,14 @@ export const VolumeCapability_MountVolume: MessageFns<VolumeCapability_MountVolu
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeCapability_MountVolume {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeCapability_MountVolume() as any;
+      const message = createBaseVolumeCapability_MountVolume() as Unfinished<VolumeCapability_MountVolume>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3094,49 +2110,15 @@ export const VolumeCapability_MountVolume: MessageFns<VolumeCapability_MountVolu
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeCapability_MountVolume {
-    return {
-      fsType: isSet(object.fsType)
-        ? globalThis.String(object.fsType)
-        : isSet(object.fs_type)
-        ? globalThis.String(object.fs_type)
-        : "",
-      mountFlags: globalThis.Array.isArray(object?.mountFlags)
-        ? object.mountFlags.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.mount_flags)
-        ? object.mount_flags.map((e: any) => globalThis.String(e))
-        : [],
-      volumeMountGroup: isSet(object.volumeMountGroup)
-        ? globalThis.String(object.volumeMountGroup)
-        : isSet(object.volume_mount_group)
-        ? globalThis.String(object.volume_mount_group)
-        : "",
-    };
+  create(base?: DeepPartial<VolumeCapability_MountVolume>): VolumeCapability_MountVolume {
+    return VolumeCapability_MountVolume.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeCapability_MountVolume): unknown {
-    const obj: any = {};
-    if (message.fsType !== "") {
-      obj.fsType = message.fsType;
-    }
-    if (message.mountFlags?.length) {
-      obj.mountFlags = message.mountFlags;
-    }
-    if (message.volumeMountGroup !== "") {
-      obj.volumeMountGroup = message.volumeMountGroup;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeCapability_MountVolume>, I>>(base?: I): VolumeCapability_MountVolume {
-    return VolumeCapability_MountVolume.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeCapability_MountVolume>, I>>(object: I): VolumeCapability_MountVolume {
-    const message = createBaseVolumeCapability_MountVolume() as any;
+  fromPartial(object: DeepPartial<VolumeCapability_MountVolume>): VolumeCapability_MountVolume {
+    const message = createBaseVolumeCapability_MountVolume() as Unfinished<VolumeCapability_MountVolume>;
     message.fsType = object.fsType ?? "";
     message.mountFlags = object.mountFlags?.map((e) => e) || [];
     message.volumeMountGroup = object.volumeMountGroup ?? "";
@@ -3158,14 +2140,14 @@ export const VolumeCapability_AccessMode: MessageFns<VolumeCapability_AccessMode
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeCapability_AccessMode {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeCapability_AccessMode() as any;
+      const message = createBaseVolumeCapability_AccessMode() as Unfinished<VolumeCapability_AccessMode>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3174,7 +2156,7 @@ export const VolumeCapability_AccessMode: MessageFns<VolumeCapability_AccessMode
               break;
             }
 
-            message.mode = reader.int32() as any;
+            message.mode = reader.int32();
             continue;
           }
         }
@@ -3185,27 +2167,15 @@ export const VolumeCapability_AccessMode: MessageFns<VolumeCapability_AccessMode
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeCapability_AccessMode {
-    return { mode: isSet(object.mode) ? volumeCapability_AccessMode_ModeFromJSON(object.mode) : 0 };
+  create(base?: DeepPartial<VolumeCapability_AccessMode>): VolumeCapability_AccessMode {
+    return VolumeCapability_AccessMode.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeCapability_AccessMode): unknown {
-    const obj: any = {};
-    if (message.mode !== 0) {
-      obj.mode = volumeCapability_AccessMode_ModeToJSON(message.mode);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeCapability_AccessMode>, I>>(base?: I): VolumeCapability_AccessMode {
-    return VolumeCapability_AccessMode.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeCapability_AccessMode>, I>>(object: I): VolumeCapability_AccessMode {
-    const message = createBaseVolumeCapability_AccessMode() as any;
+  fromPartial(object: DeepPartial<VolumeCapability_AccessMode>): VolumeCapability_AccessMode {
+    const message = createBaseVolumeCapability_AccessMode() as Unfinished<VolumeCapability_AccessMode>;
     message.mode = object.mode ?? 0;
     return message;
   },
@@ -3234,14 +2204,14 @@ export const CapacityRange: MessageFns<CapacityRange> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): CapacityRange {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCapacityRange() as any;
+      const message = createBaseCapacityRange() as Unfinished<CapacityRange>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3269,41 +2239,15 @@ export const CapacityRange: MessageFns<CapacityRange> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CapacityRange {
-    return {
-      requiredBytes: isSet(object.requiredBytes)
-        ? BigInt(object.requiredBytes)
-        : isSet(object.required_bytes)
-        ? BigInt(object.required_bytes)
-        : 0n,
-      limitBytes: isSet(object.limitBytes)
-        ? BigInt(object.limitBytes)
-        : isSet(object.limit_bytes)
-        ? BigInt(object.limit_bytes)
-        : 0n,
-    };
+  create(base?: DeepPartial<CapacityRange>): CapacityRange {
+    return CapacityRange.fromPartial(base ?? {});
   },
-
-  toJSON(message: CapacityRange): unknown {
-    const obj: any = {};
-    if (message.requiredBytes !== 0n) {
-      obj.requiredBytes = message.requiredBytes.toString();
-    }
-    if (message.limitBytes !== 0n) {
-      obj.limitBytes = message.limitBytes.toString();
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CapacityRange>, I>>(base?: I): CapacityRange {
-    return CapacityRange.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CapacityRange>, I>>(object: I): CapacityRange {
-    const message = createBaseCapacityRange() as any;
+  fromPartial(object: DeepPartial<CapacityRange>): CapacityRange {
+    const message = createBaseCapacityRange() as Unfinished<CapacityRange>;
     message.requiredBytes = (object.requiredBytes !== undefined && object.requiredBytes !== null)
       ? BigInt(object.requiredBytes)
       : 0n;
@@ -3330,7 +2274,7 @@ export const Volume: MessageFns<Volume> = {
       writer.uint32(18).string(message.volumeId);
     }
     globalThis.Object.entries(message.volumeContext).forEach(([key, value]: [string, string]) => {
-      Volume_VolumeContextEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+      Volume_VolumeContextEntry.encode({ key, value }, writer.uint32(26).fork()).join();
     });
     if (message.contentSource !== undefined) {
       VolumeContentSource.encode(message.contentSource, writer.uint32(34).fork()).join();
@@ -3343,14 +2287,14 @@ export const Volume: MessageFns<Volume> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): Volume {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolume() as any;
+      const message = createBaseVolume() as Unfinished<Volume>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3405,93 +2349,15 @@ export const Volume: MessageFns<Volume> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): Volume {
-    return {
-      capacityBytes: isSet(object.capacityBytes)
-        ? BigInt(object.capacityBytes)
-        : isSet(object.capacity_bytes)
-        ? BigInt(object.capacity_bytes)
-        : 0n,
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      volumeContext: isObject(object.volumeContext)
-        ? (globalThis.Object.entries(object.volumeContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.volume_context)
-        ? (globalThis.Object.entries(object.volume_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      contentSource: isSet(object.contentSource)
-        ? VolumeContentSource.fromJSON(object.contentSource)
-        : isSet(object.content_source)
-        ? VolumeContentSource.fromJSON(object.content_source)
-        : undefined,
-      accessibleTopology: globalThis.Array.isArray(object?.accessibleTopology)
-        ? object.accessibleTopology.map((e: any) => Topology.fromJSON(e))
-        : globalThis.Array.isArray(object?.accessible_topology)
-        ? object.accessible_topology.map((e: any) => Topology.fromJSON(e))
-        : [],
-    };
+  create(base?: DeepPartial<Volume>): Volume {
+    return Volume.fromPartial(base ?? {});
   },
-
-  toJSON(message: Volume): unknown {
-    const obj: any = {};
-    if (message.capacityBytes !== 0n) {
-      obj.capacityBytes = message.capacityBytes.toString();
-    }
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.volumeContext) {
-      const entries = globalThis.Object.entries(message.volumeContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.volumeContext = {};
-        entries.forEach(([k, v]) => {
-          obj.volumeContext[k] = v;
-        });
-      }
-    }
-    if (message.contentSource !== undefined) {
-      obj.contentSource = VolumeContentSource.toJSON(message.contentSource);
-    }
-    if (message.accessibleTopology?.length) {
-      obj.accessibleTopology = message.accessibleTopology.map((e) => Topology.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<Volume>, I>>(base?: I): Volume {
-    return Volume.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<Volume>, I>>(object: I): Volume {
-    const message = createBaseVolume() as any;
+  fromPartial(object: DeepPartial<Volume>): Volume {
+    const message = createBaseVolume() as Unfinished<Volume>;
     message.capacityBytes = (object.capacityBytes !== undefined && object.capacityBytes !== null)
       ? BigInt(object.capacityBytes)
       : 0n;
@@ -3530,14 +2396,14 @@ export const Volume_VolumeContextEntry: MessageFns<Volume_VolumeContextEntry> = 
 
   decode(input: BinaryReader | Uint8Array, length?: number): Volume_VolumeContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolume_VolumeContextEntry() as any;
+      const message = createBaseVolume_VolumeContextEntry() as Unfinished<Volume_VolumeContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3565,33 +2431,15 @@ export const Volume_VolumeContextEntry: MessageFns<Volume_VolumeContextEntry> = 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): Volume_VolumeContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<Volume_VolumeContextEntry>): Volume_VolumeContextEntry {
+    return Volume_VolumeContextEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: Volume_VolumeContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<Volume_VolumeContextEntry>, I>>(base?: I): Volume_VolumeContextEntry {
-    return Volume_VolumeContextEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<Volume_VolumeContextEntry>, I>>(object: I): Volume_VolumeContextEntry {
-    const message = createBaseVolume_VolumeContextEntry() as any;
+  fromPartial(object: DeepPartial<Volume_VolumeContextEntry>): Volume_VolumeContextEntry {
+    const message = createBaseVolume_VolumeContextEntry() as Unfinished<Volume_VolumeContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -3615,14 +2463,14 @@ export const TopologyRequirement: MessageFns<TopologyRequirement> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): TopologyRequirement {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseTopologyRequirement() as any;
+      const message = createBaseTopologyRequirement() as Unfinished<TopologyRequirement>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3650,37 +2498,15 @@ export const TopologyRequirement: MessageFns<TopologyRequirement> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): TopologyRequirement {
-    return {
-      requisite: globalThis.Array.isArray(object?.requisite)
-        ? object.requisite.map((e: any) => Topology.fromJSON(e))
-        : [],
-      preferred: globalThis.Array.isArray(object?.preferred)
-        ? object.preferred.map((e: any) => Topology.fromJSON(e))
-        : [],
-    };
+  create(base?: DeepPartial<TopologyRequirement>): TopologyRequirement {
+    return TopologyRequirement.fromPartial(base ?? {});
   },
-
-  toJSON(message: TopologyRequirement): unknown {
-    const obj: any = {};
-    if (message.requisite?.length) {
-      obj.requisite = message.requisite.map((e) => Topology.toJSON(e));
-    }
-    if (message.preferred?.length) {
-      obj.preferred = message.preferred.map((e) => Topology.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<TopologyRequirement>, I>>(base?: I): TopologyRequirement {
-    return TopologyRequirement.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<TopologyRequirement>, I>>(object: I): TopologyRequirement {
-    const message = createBaseTopologyRequirement() as any;
+  fromPartial(object: DeepPartial<TopologyRequirement>): TopologyRequirement {
+    const message = createBaseTopologyRequirement() as Unfinished<TopologyRequirement>;
     message.requisite = object.requisite?.map((e) => Topology.fromPartial(e)) || [];
     message.preferred = object.preferred?.map((e) => Topology.fromPartial(e)) || [];
     return message;
@@ -3694,21 +2520,21 @@ function createBaseTopology(): Topology {
 export const Topology: MessageFns<Topology> = {
   encode(message: Topology, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     globalThis.Object.entries(message.segments).forEach(([key, value]: [string, string]) => {
-      Topology_SegmentsEntry.encode({ key: key as any, value }, writer.uint32(10).fork()).join();
+      Topology_SegmentsEntry.encode({ key, value }, writer.uint32(10).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): Topology {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseTopology() as any;
+      const message = createBaseTopology() as Unfinished<Topology>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3731,48 +2557,15 @@ export const Topology: MessageFns<Topology> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): Topology {
-    return {
-      segments: isObject(object.segments)
-        ? (globalThis.Object.entries(object.segments) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<Topology>): Topology {
+    return Topology.fromPartial(base ?? {});
   },
-
-  toJSON(message: Topology): unknown {
-    const obj: any = {};
-    if (message.segments) {
-      const entries = globalThis.Object.entries(message.segments) as [string, string][];
-      if (entries.length > 0) {
-        obj.segments = {};
-        entries.forEach(([k, v]) => {
-          obj.segments[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<Topology>, I>>(base?: I): Topology {
-    return Topology.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<Topology>, I>>(object: I): Topology {
-    const message = createBaseTopology() as any;
+  fromPartial(object: DeepPartial<Topology>): Topology {
+    const message = createBaseTopology() as Unfinished<Topology>;
     message.segments = (globalThis.Object.entries(object.segments ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
@@ -3803,14 +2596,14 @@ export const Topology_SegmentsEntry: MessageFns<Topology_SegmentsEntry> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): Topology_SegmentsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseTopology_SegmentsEntry() as any;
+      const message = createBaseTopology_SegmentsEntry() as Unfinished<Topology_SegmentsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3838,33 +2631,15 @@ export const Topology_SegmentsEntry: MessageFns<Topology_SegmentsEntry> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): Topology_SegmentsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<Topology_SegmentsEntry>): Topology_SegmentsEntry {
+    return Topology_SegmentsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: Topology_SegmentsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<Topology_SegmentsEntry>, I>>(base?: I): Topology_SegmentsEntry {
-    return Topology_SegmentsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<Topology_SegmentsEntry>, I>>(object: I): Topology_SegmentsEntry {
-    const message = createBaseTopology_SegmentsEntry() as any;
+  fromPartial(object: DeepPartial<Topology_SegmentsEntry>): Topology_SegmentsEntry {
+    const message = createBaseTopology_SegmentsEntry() as Unfinished<Topology_SegmentsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -3881,21 +2656,21 @@ export const DeleteVolumeRequest: MessageFns<DeleteVolumeRequest> = {
       writer.uint32(10).string(message.volumeId);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      DeleteVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      DeleteVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): DeleteVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteVolumeRequest() as any;
+      const message = createBaseDeleteVolumeRequest() as Unfinished<DeleteVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3926,56 +2701,15 @@ export const DeleteVolumeRequest: MessageFns<DeleteVolumeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): DeleteVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<DeleteVolumeRequest>): DeleteVolumeRequest {
+    return DeleteVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: DeleteVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteVolumeRequest>, I>>(base?: I): DeleteVolumeRequest {
-    return DeleteVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteVolumeRequest>, I>>(object: I): DeleteVolumeRequest {
-    const message = createBaseDeleteVolumeRequest() as any;
+  fromPartial(object: DeepPartial<DeleteVolumeRequest>): DeleteVolumeRequest {
+    const message = createBaseDeleteVolumeRequest() as Unfinished<DeleteVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -4007,14 +2741,14 @@ export const DeleteVolumeRequest_SecretsEntry: MessageFns<DeleteVolumeRequest_Se
 
   decode(input: BinaryReader | Uint8Array, length?: number): DeleteVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteVolumeRequest_SecretsEntry() as any;
+      const message = createBaseDeleteVolumeRequest_SecretsEntry() as Unfinished<DeleteVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4042,37 +2776,15 @@ export const DeleteVolumeRequest_SecretsEntry: MessageFns<DeleteVolumeRequest_Se
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): DeleteVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<DeleteVolumeRequest_SecretsEntry>): DeleteVolumeRequest_SecretsEntry {
+    return DeleteVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: DeleteVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): DeleteVolumeRequest_SecretsEntry {
-    return DeleteVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): DeleteVolumeRequest_SecretsEntry {
-    const message = createBaseDeleteVolumeRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<DeleteVolumeRequest_SecretsEntry>): DeleteVolumeRequest_SecretsEntry {
+    const message = createBaseDeleteVolumeRequest_SecretsEntry() as Unfinished<DeleteVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -4090,14 +2802,14 @@ export const DeleteVolumeResponse: MessageFns<DeleteVolumeResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): DeleteVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteVolumeResponse() as any;
+      const message = createBaseDeleteVolumeResponse() as Unfinished<DeleteVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4109,24 +2821,15 @@ export const DeleteVolumeResponse: MessageFns<DeleteVolumeResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): DeleteVolumeResponse {
-    return {};
+  create(base?: DeepPartial<DeleteVolumeResponse>): DeleteVolumeResponse {
+    return DeleteVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: DeleteVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteVolumeResponse>, I>>(base?: I): DeleteVolumeResponse {
-    return DeleteVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteVolumeResponse>, I>>(_: I): DeleteVolumeResponse {
-    const message = createBaseDeleteVolumeResponse() as any;
+  fromPartial(_: DeepPartial<DeleteVolumeResponse>): DeleteVolumeResponse {
+    const message = createBaseDeleteVolumeResponse() as Unfinished<DeleteVolumeResponse>;
     return message;
   },
 };
@@ -4150,10 +2853,10 @@ export const ControllerPublishVolumeRequest: MessageFns<ControllerPublishVolumeR
       writer.uint32(32).bool(message.readonly);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      ControllerPublishVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+      ControllerPublishVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(42).fork()).join();
     });
     globalThis.Object.entries(message.volumeContext).forEach(([key, value]: [string, string]) => {
-      ControllerPublishVolumeRequest_VolumeContextEntry.encode({ key: key as any, value }, writer.uint32(50).fork())
+      ControllerPublishVolumeRequest_VolumeContextEntry.encode({ key, value }, writer.uint32(50).fork())
         .join();
     });
     return writer;
@@ -4161,14 +2864,14 @@ export const ControllerPublishVolumeRequest: MessageFns<ControllerPublishVolumeR
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerPublishVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerPublishVolumeRequest() as any;
+      const message = createBaseControllerPublishVolumeRequest() as Unfinished<ControllerPublishVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4234,114 +2937,15 @@ export const ControllerPublishVolumeRequest: MessageFns<ControllerPublishVolumeR
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerPublishVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      nodeId: isSet(object.nodeId)
-        ? globalThis.String(object.nodeId)
-        : isSet(object.node_id)
-        ? globalThis.String(object.node_id)
-        : "",
-      volumeCapability: isSet(object.volumeCapability)
-        ? VolumeCapability.fromJSON(object.volumeCapability)
-        : isSet(object.volume_capability)
-        ? VolumeCapability.fromJSON(object.volume_capability)
-        : undefined,
-      readonly: isSet(object.readonly) ? globalThis.Boolean(object.readonly) : false,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeContext: isObject(object.volumeContext)
-        ? (globalThis.Object.entries(object.volumeContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.volume_context)
-        ? (globalThis.Object.entries(object.volume_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<ControllerPublishVolumeRequest>): ControllerPublishVolumeRequest {
+    return ControllerPublishVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerPublishVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.nodeId !== "") {
-      obj.nodeId = message.nodeId;
-    }
-    if (message.volumeCapability !== undefined) {
-      obj.volumeCapability = VolumeCapability.toJSON(message.volumeCapability);
-    }
-    if (message.readonly !== false) {
-      obj.readonly = message.readonly;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.volumeContext) {
-      const entries = globalThis.Object.entries(message.volumeContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.volumeContext = {};
-        entries.forEach(([k, v]) => {
-          obj.volumeContext[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerPublishVolumeRequest>, I>>(base?: I): ControllerPublishVolumeRequest {
-    return ControllerPublishVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerPublishVolumeRequest>, I>>(
-    object: I,
-  ): ControllerPublishVolumeRequest {
-    const message = createBaseControllerPublishVolumeRequest() as any;
+  fromPartial(object: DeepPartial<ControllerPublishVolumeRequest>): ControllerPublishVolumeRequest {
+    const message = createBaseControllerPublishVolumeRequest() as Unfinished<ControllerPublishVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.nodeId = object.nodeId ?? "";
     message.volumeCapability = (object.volumeCapability !== undefined && object.volumeCapability !== null)
@@ -4390,14 +2994,14 @@ export const ControllerPublishVolumeRequest_SecretsEntry: MessageFns<ControllerP
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerPublishVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerPublishVolumeRequest_SecretsEntry() as any;
+      const message = createBaseControllerPublishVolumeRequest_SecretsEntry() as Unfinished<ControllerPublishVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4425,37 +3029,17 @@ export const ControllerPublishVolumeRequest_SecretsEntry: MessageFns<ControllerP
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerPublishVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<ControllerPublishVolumeRequest_SecretsEntry>): ControllerPublishVolumeRequest_SecretsEntry {
+    return ControllerPublishVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerPublishVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerPublishVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<ControllerPublishVolumeRequest_SecretsEntry>,
   ): ControllerPublishVolumeRequest_SecretsEntry {
-    return ControllerPublishVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerPublishVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): ControllerPublishVolumeRequest_SecretsEntry {
-    const message = createBaseControllerPublishVolumeRequest_SecretsEntry() as any;
+    const message = createBaseControllerPublishVolumeRequest_SecretsEntry() as Unfinished<ControllerPublishVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -4484,14 +3068,14 @@ export const ControllerPublishVolumeRequest_VolumeContextEntry: MessageFns<
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerPublishVolumeRequest_VolumeContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerPublishVolumeRequest_VolumeContextEntry() as any;
+      const message = createBaseControllerPublishVolumeRequest_VolumeContextEntry() as Unfinished<ControllerPublishVolumeRequest_VolumeContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4519,37 +3103,19 @@ export const ControllerPublishVolumeRequest_VolumeContextEntry: MessageFns<
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerPublishVolumeRequest_VolumeContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ControllerPublishVolumeRequest_VolumeContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerPublishVolumeRequest_VolumeContextEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ControllerPublishVolumeRequest_VolumeContextEntry>,
   ): ControllerPublishVolumeRequest_VolumeContextEntry {
-    return ControllerPublishVolumeRequest_VolumeContextEntry.fromPartial(base ?? ({} as any));
+    return ControllerPublishVolumeRequest_VolumeContextEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ControllerPublishVolumeRequest_VolumeContextEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ControllerPublishVolumeRequest_VolumeContextEntry>,
   ): ControllerPublishVolumeRequest_VolumeContextEntry {
-    const message = createBaseControllerPublishVolumeRequest_VolumeContextEntry() as any;
+    const message = createBaseControllerPublishVolumeRequest_VolumeContextEntry() as Unfinished<ControllerPublishVolumeRequest_VolumeContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -4563,7 +3129,7 @@ function createBaseControllerPublishVolumeResponse(): ControllerPublishVolumeRes
 export const ControllerPublishVolumeResponse: MessageFns<ControllerPublishVolumeResponse> = {
   encode(message: ControllerPublishVolumeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     globalThis.Object.entries(message.publishContext).forEach(([key, value]: [string, string]) => {
-      ControllerPublishVolumeResponse_PublishContextEntry.encode({ key: key as any, value }, writer.uint32(10).fork())
+      ControllerPublishVolumeResponse_PublishContextEntry.encode({ key, value }, writer.uint32(10).fork())
         .join();
     });
     return writer;
@@ -4571,14 +3137,14 @@ export const ControllerPublishVolumeResponse: MessageFns<ControllerPublishVolume
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerPublishVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerPublishVolumeResponse() as any;
+      const message = createBaseControllerPublishVolumeResponse() as Unfinished<ControllerPublishVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4601,63 +3167,15 @@ export const ControllerPublishVolumeResponse: MessageFns<ControllerPublishVolume
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerPublishVolumeResponse {
-    return {
-      publishContext: isObject(object.publishContext)
-        ? (globalThis.Object.entries(object.publishContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.publish_context)
-        ? (globalThis.Object.entries(object.publish_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<ControllerPublishVolumeResponse>): ControllerPublishVolumeResponse {
+    return ControllerPublishVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerPublishVolumeResponse): unknown {
-    const obj: any = {};
-    if (message.publishContext) {
-      const entries = globalThis.Object.entries(message.publishContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.publishContext = {};
-        entries.forEach(([k, v]) => {
-          obj.publishContext[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerPublishVolumeResponse>, I>>(base?: I): ControllerPublishVolumeResponse {
-    return ControllerPublishVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerPublishVolumeResponse>, I>>(
-    object: I,
-  ): ControllerPublishVolumeResponse {
-    const message = createBaseControllerPublishVolumeResponse() as any;
+  fromPartial(object: DeepPartial<ControllerPublishVolumeResponse>): ControllerPublishVolumeResponse {
+    const message = createBaseControllerPublishVolumeResponse() as Unfinished<ControllerPublishVolumeResponse>;
     message.publishContext = (globalThis.Object.entries(object.publishContext ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
@@ -4693,14 +3211,14 @@ export const ControllerPublishVolumeResponse_PublishContextEntry: MessageFns<
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerPublishVolumeResponse_PublishContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerPublishVolumeResponse_PublishContextEntry() as any;
+      const message = createBaseControllerPublishVolumeResponse_PublishContextEntry() as Unfinished<ControllerPublishVolumeResponse_PublishContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4728,37 +3246,19 @@ export const ControllerPublishVolumeResponse_PublishContextEntry: MessageFns<
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerPublishVolumeResponse_PublishContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ControllerPublishVolumeResponse_PublishContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerPublishVolumeResponse_PublishContextEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ControllerPublishVolumeResponse_PublishContextEntry>,
   ): ControllerPublishVolumeResponse_PublishContextEntry {
-    return ControllerPublishVolumeResponse_PublishContextEntry.fromPartial(base ?? ({} as any));
+    return ControllerPublishVolumeResponse_PublishContextEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ControllerPublishVolumeResponse_PublishContextEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ControllerPublishVolumeResponse_PublishContextEntry>,
   ): ControllerPublishVolumeResponse_PublishContextEntry {
-    const message = createBaseControllerPublishVolumeResponse_PublishContextEntry() as any;
+    const message = createBaseControllerPublishVolumeResponse_PublishContextEntry() as Unfinished<ControllerPublishVolumeResponse_PublishContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -4778,21 +3278,21 @@ export const ControllerUnpublishVolumeRequest: MessageFns<ControllerUnpublishVol
       writer.uint32(18).string(message.nodeId);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      ControllerUnpublishVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+      ControllerUnpublishVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(26).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerUnpublishVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerUnpublishVolumeRequest() as any;
+      const message = createBaseControllerUnpublishVolumeRequest() as Unfinished<ControllerUnpublishVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -4831,68 +3331,15 @@ export const ControllerUnpublishVolumeRequest: MessageFns<ControllerUnpublishVol
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerUnpublishVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      nodeId: isSet(object.nodeId)
-        ? globalThis.String(object.nodeId)
-        : isSet(object.node_id)
-        ? globalThis.String(object.node_id)
-        : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<ControllerUnpublishVolumeRequest>): ControllerUnpublishVolumeRequest {
+    return ControllerUnpublishVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerUnpublishVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.nodeId !== "") {
-      obj.nodeId = message.nodeId;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerUnpublishVolumeRequest>, I>>(
-    base?: I,
-  ): ControllerUnpublishVolumeRequest {
-    return ControllerUnpublishVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerUnpublishVolumeRequest>, I>>(
-    object: I,
-  ): ControllerUnpublishVolumeRequest {
-    const message = createBaseControllerUnpublishVolumeRequest() as any;
+  fromPartial(object: DeepPartial<ControllerUnpublishVolumeRequest>): ControllerUnpublishVolumeRequest {
+    const message = createBaseControllerUnpublishVolumeRequest() as Unfinished<ControllerUnpublishVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.nodeId = object.nodeId ?? "";
     message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
@@ -4929,14 +3376,14 @@ export const ControllerUnpublishVolumeRequest_SecretsEntry: MessageFns<Controlle
 
     decode(input: BinaryReader | Uint8Array, length?: number): ControllerUnpublishVolumeRequest_SecretsEntry {
       const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+      const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
       if (previousRecursionDepth >= 100) {
         throw new globalThis.Error("protobuf decode recursion limit exceeded");
       }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
       try {
         const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseControllerUnpublishVolumeRequest_SecretsEntry() as any;
+        const message = createBaseControllerUnpublishVolumeRequest_SecretsEntry() as Unfinished<ControllerUnpublishVolumeRequest_SecretsEntry>;
         while (reader.pos < end) {
           const tag = reader.uint32();
           switch (tag >>> 3) {
@@ -4964,37 +3411,19 @@ export const ControllerUnpublishVolumeRequest_SecretsEntry: MessageFns<Controlle
         }
         return message;
       } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+        (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
       }
     },
 
-    fromJSON(object: any): ControllerUnpublishVolumeRequest_SecretsEntry {
-      return {
-        key: isSet(object.key) ? globalThis.String(object.key) : "",
-        value: isSet(object.value) ? globalThis.String(object.value) : "",
-      };
-    },
-
-    toJSON(message: ControllerUnpublishVolumeRequest_SecretsEntry): unknown {
-      const obj: any = {};
-      if (message.key !== "") {
-        obj.key = message.key;
-      }
-      if (message.value !== "") {
-        obj.value = message.value;
-      }
-      return obj;
-    },
-
-    create<I extends Exact<DeepPartial<ControllerUnpublishVolumeRequest_SecretsEntry>, I>>(
-      base?: I,
+    create(
+      base?: DeepPartial<ControllerUnpublishVolumeRequest_SecretsEntry>,
     ): ControllerUnpublishVolumeRequest_SecretsEntry {
-      return ControllerUnpublishVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
+      return ControllerUnpublishVolumeRequest_SecretsEntry.fromPartial(base ?? {});
     },
-    fromPartial<I extends Exact<DeepPartial<ControllerUnpublishVolumeRequest_SecretsEntry>, I>>(
-      object: I,
+    fromPartial(
+      object: DeepPartial<ControllerUnpublishVolumeRequest_SecretsEntry>,
     ): ControllerUnpublishVolumeRequest_SecretsEntry {
-      const message = createBaseControllerUnpublishVolumeRequest_SecretsEntry() as any;
+      const message = createBaseControllerUnpublishVolumeRequest_SecretsEntry() as Unfinished<ControllerUnpublishVolumeRequest_SecretsEntry>;
       message.key = object.key ?? "";
       message.value = object.value ?? "";
       return message;
@@ -5012,14 +3441,14 @@ export const ControllerUnpublishVolumeResponse: MessageFns<ControllerUnpublishVo
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerUnpublishVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerUnpublishVolumeResponse() as any;
+      const message = createBaseControllerUnpublishVolumeResponse() as Unfinished<ControllerUnpublishVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5031,28 +3460,15 @@ export const ControllerUnpublishVolumeResponse: MessageFns<ControllerUnpublishVo
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): ControllerUnpublishVolumeResponse {
-    return {};
+  create(base?: DeepPartial<ControllerUnpublishVolumeResponse>): ControllerUnpublishVolumeResponse {
+    return ControllerUnpublishVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: ControllerUnpublishVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerUnpublishVolumeResponse>, I>>(
-    base?: I,
-  ): ControllerUnpublishVolumeResponse {
-    return ControllerUnpublishVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerUnpublishVolumeResponse>, I>>(
-    _: I,
-  ): ControllerUnpublishVolumeResponse {
-    const message = createBaseControllerUnpublishVolumeResponse() as any;
+  fromPartial(_: DeepPartial<ControllerUnpublishVolumeResponse>): ControllerUnpublishVolumeResponse {
+    const message = createBaseControllerUnpublishVolumeResponse() as Unfinished<ControllerUnpublishVolumeResponse>;
     return message;
   },
 };
@@ -5074,23 +3490,23 @@ export const ValidateVolumeCapabilitiesRequest: MessageFns<ValidateVolumeCapabil
       writer.uint32(10).string(message.volumeId);
     }
     globalThis.Object.entries(message.volumeContext).forEach(([key, value]: [string, string]) => {
-      ValidateVolumeCapabilitiesRequest_VolumeContextEntry.encode({ key: key as any, value }, writer.uint32(18).fork())
+      ValidateVolumeCapabilitiesRequest_VolumeContextEntry.encode({ key, value }, writer.uint32(18).fork())
         .join();
     });
     for (const v of message.volumeCapabilities) {
       VolumeCapability.encode(v!, writer.uint32(26).fork()).join();
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, string]) => {
-      ValidateVolumeCapabilitiesRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(34).fork())
+      ValidateVolumeCapabilitiesRequest_ParametersEntry.encode({ key, value }, writer.uint32(34).fork())
         .join();
     });
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      ValidateVolumeCapabilitiesRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(42).fork())
+      ValidateVolumeCapabilitiesRequest_SecretsEntry.encode({ key, value }, writer.uint32(42).fork())
         .join();
     });
     globalThis.Object.entries(message.mutableParameters).forEach(([key, value]: [string, string]) => {
       ValidateVolumeCapabilitiesRequest_MutableParametersEntry.encode(
-        { key: key as any, value },
+        { key, value },
         writer.uint32(50).fork(),
       ).join();
     });
@@ -5099,14 +3515,14 @@ export const ValidateVolumeCapabilitiesRequest: MessageFns<ValidateVolumeCapabil
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesRequest() as any;
+      const message = createBaseValidateVolumeCapabilitiesRequest() as Unfinished<ValidateVolumeCapabilitiesRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5178,163 +3594,15 @@ export const ValidateVolumeCapabilitiesRequest: MessageFns<ValidateVolumeCapabil
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      volumeContext: isObject(object.volumeContext)
-        ? (globalThis.Object.entries(object.volumeContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.volume_context)
-        ? (globalThis.Object.entries(object.volume_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeCapabilities: globalThis.Array.isArray(object?.volumeCapabilities)
-        ? object.volumeCapabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : globalThis.Array.isArray(object?.volume_capabilities)
-        ? object.volume_capabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : [],
-      parameters: isObject(object.parameters)
-        ? (globalThis.Object.entries(object.parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      mutableParameters: isObject(object.mutableParameters)
-        ? (globalThis.Object.entries(object.mutableParameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.mutable_parameters)
-        ? (globalThis.Object.entries(object.mutable_parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<ValidateVolumeCapabilitiesRequest>): ValidateVolumeCapabilitiesRequest {
+    return ValidateVolumeCapabilitiesRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ValidateVolumeCapabilitiesRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.volumeContext) {
-      const entries = globalThis.Object.entries(message.volumeContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.volumeContext = {};
-        entries.forEach(([k, v]) => {
-          obj.volumeContext[k] = v;
-        });
-      }
-    }
-    if (message.volumeCapabilities?.length) {
-      obj.volumeCapabilities = message.volumeCapabilities.map((e) => VolumeCapability.toJSON(e));
-    }
-    if (message.parameters) {
-      const entries = globalThis.Object.entries(message.parameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.parameters = {};
-        entries.forEach(([k, v]) => {
-          obj.parameters[k] = v;
-        });
-      }
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.mutableParameters) {
-      const entries = globalThis.Object.entries(message.mutableParameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.mutableParameters = {};
-        entries.forEach(([k, v]) => {
-          obj.mutableParameters[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest>, I>>(
-    base?: I,
-  ): ValidateVolumeCapabilitiesRequest {
-    return ValidateVolumeCapabilitiesRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest>, I>>(
-    object: I,
-  ): ValidateVolumeCapabilitiesRequest {
-    const message = createBaseValidateVolumeCapabilitiesRequest() as any;
+  fromPartial(object: DeepPartial<ValidateVolumeCapabilitiesRequest>): ValidateVolumeCapabilitiesRequest {
+    const message = createBaseValidateVolumeCapabilitiesRequest() as Unfinished<ValidateVolumeCapabilitiesRequest>;
     message.volumeId = object.volumeId ?? "";
     message.volumeContext = (globalThis.Object.entries(object.volumeContext ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -5397,14 +3665,14 @@ export const ValidateVolumeCapabilitiesRequest_VolumeContextEntry: MessageFns<
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesRequest_VolumeContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesRequest_VolumeContextEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesRequest_VolumeContextEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_VolumeContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5432,37 +3700,19 @@ export const ValidateVolumeCapabilitiesRequest_VolumeContextEntry: MessageFns<
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesRequest_VolumeContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesRequest_VolumeContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_VolumeContextEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesRequest_VolumeContextEntry>,
   ): ValidateVolumeCapabilitiesRequest_VolumeContextEntry {
-    return ValidateVolumeCapabilitiesRequest_VolumeContextEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesRequest_VolumeContextEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_VolumeContextEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesRequest_VolumeContextEntry>,
   ): ValidateVolumeCapabilitiesRequest_VolumeContextEntry {
-    const message = createBaseValidateVolumeCapabilitiesRequest_VolumeContextEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesRequest_VolumeContextEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_VolumeContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -5491,14 +3741,14 @@ export const ValidateVolumeCapabilitiesRequest_ParametersEntry: MessageFns<
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesRequest_ParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesRequest_ParametersEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesRequest_ParametersEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_ParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5526,37 +3776,19 @@ export const ValidateVolumeCapabilitiesRequest_ParametersEntry: MessageFns<
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesRequest_ParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesRequest_ParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_ParametersEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesRequest_ParametersEntry>,
   ): ValidateVolumeCapabilitiesRequest_ParametersEntry {
-    return ValidateVolumeCapabilitiesRequest_ParametersEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesRequest_ParametersEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_ParametersEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesRequest_ParametersEntry>,
   ): ValidateVolumeCapabilitiesRequest_ParametersEntry {
-    const message = createBaseValidateVolumeCapabilitiesRequest_ParametersEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesRequest_ParametersEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_ParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -5585,14 +3817,14 @@ export const ValidateVolumeCapabilitiesRequest_SecretsEntry: MessageFns<
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesRequest_SecretsEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesRequest_SecretsEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5620,37 +3852,19 @@ export const ValidateVolumeCapabilitiesRequest_SecretsEntry: MessageFns<
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_SecretsEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesRequest_SecretsEntry>,
   ): ValidateVolumeCapabilitiesRequest_SecretsEntry {
-    return ValidateVolumeCapabilitiesRequest_SecretsEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesRequest_SecretsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_SecretsEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesRequest_SecretsEntry>,
   ): ValidateVolumeCapabilitiesRequest_SecretsEntry {
-    const message = createBaseValidateVolumeCapabilitiesRequest_SecretsEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesRequest_SecretsEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -5679,14 +3893,14 @@ export const ValidateVolumeCapabilitiesRequest_MutableParametersEntry: MessageFn
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesRequest_MutableParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesRequest_MutableParametersEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesRequest_MutableParametersEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_MutableParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5714,37 +3928,19 @@ export const ValidateVolumeCapabilitiesRequest_MutableParametersEntry: MessageFn
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesRequest_MutableParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesRequest_MutableParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_MutableParametersEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesRequest_MutableParametersEntry>,
   ): ValidateVolumeCapabilitiesRequest_MutableParametersEntry {
-    return ValidateVolumeCapabilitiesRequest_MutableParametersEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesRequest_MutableParametersEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesRequest_MutableParametersEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesRequest_MutableParametersEntry>,
   ): ValidateVolumeCapabilitiesRequest_MutableParametersEntry {
-    const message = createBaseValidateVolumeCapabilitiesRequest_MutableParametersEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesRequest_MutableParametersEntry() as Unfinished<ValidateVolumeCapabilitiesRequest_MutableParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -5768,14 +3964,14 @@ export const ValidateVolumeCapabilitiesResponse: MessageFns<ValidateVolumeCapabi
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesResponse() as any;
+      const message = createBaseValidateVolumeCapabilitiesResponse() as Unfinished<ValidateVolumeCapabilitiesResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5803,39 +3999,15 @@ export const ValidateVolumeCapabilitiesResponse: MessageFns<ValidateVolumeCapabi
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesResponse {
-    return {
-      confirmed: isSet(object.confirmed)
-        ? ValidateVolumeCapabilitiesResponse_Confirmed.fromJSON(object.confirmed)
-        : undefined,
-      message: isSet(object.message) ? globalThis.String(object.message) : "",
-    };
+  create(base?: DeepPartial<ValidateVolumeCapabilitiesResponse>): ValidateVolumeCapabilitiesResponse {
+    return ValidateVolumeCapabilitiesResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ValidateVolumeCapabilitiesResponse): unknown {
-    const obj: any = {};
-    if (message.confirmed !== undefined) {
-      obj.confirmed = ValidateVolumeCapabilitiesResponse_Confirmed.toJSON(message.confirmed);
-    }
-    if (message.message !== "") {
-      obj.message = message.message;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse>, I>>(
-    base?: I,
-  ): ValidateVolumeCapabilitiesResponse {
-    return ValidateVolumeCapabilitiesResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse>, I>>(
-    object: I,
-  ): ValidateVolumeCapabilitiesResponse {
-    const message = createBaseValidateVolumeCapabilitiesResponse() as any;
+  fromPartial(object: DeepPartial<ValidateVolumeCapabilitiesResponse>): ValidateVolumeCapabilitiesResponse {
+    const message = createBaseValidateVolumeCapabilitiesResponse() as Unfinished<ValidateVolumeCapabilitiesResponse>;
     message.confirmed = (object.confirmed !== undefined && object.confirmed !== null)
       ? ValidateVolumeCapabilitiesResponse_Confirmed.fromPartial(object.confirmed)
       : undefined;
@@ -5855,7 +4027,7 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed: MessageFns<ValidateVo
   ): BinaryWriter {
     globalThis.Object.entries(message.volumeContext).forEach(([key, value]: [string, string]) => {
       ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry.encode(
-        { key: key as any, value },
+        { key, value },
         writer.uint32(10).fork(),
       ).join();
     });
@@ -5864,13 +4036,13 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed: MessageFns<ValidateVo
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, string]) => {
       ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry.encode(
-        { key: key as any, value },
+        { key, value },
         writer.uint32(26).fork(),
       ).join();
     });
     globalThis.Object.entries(message.mutableParameters).forEach(([key, value]: [string, string]) => {
       ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry.encode(
-        { key: key as any, value },
+        { key, value },
         writer.uint32(34).fork(),
       ).join();
     });
@@ -5879,14 +4051,14 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed: MessageFns<ValidateVo
 
   decode(input: BinaryReader | Uint8Array, length?: number): ValidateVolumeCapabilitiesResponse_Confirmed {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed() as any;
+      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -5945,132 +4117,19 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed: MessageFns<ValidateVo
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesResponse_Confirmed {
-    return {
-      volumeContext: isObject(object.volumeContext)
-        ? (globalThis.Object.entries(object.volumeContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.volume_context)
-        ? (globalThis.Object.entries(object.volume_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeCapabilities: globalThis.Array.isArray(object?.volumeCapabilities)
-        ? object.volumeCapabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : globalThis.Array.isArray(object?.volume_capabilities)
-        ? object.volume_capabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : [],
-      parameters: isObject(object.parameters)
-        ? (globalThis.Object.entries(object.parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      mutableParameters: isObject(object.mutableParameters)
-        ? (globalThis.Object.entries(object.mutableParameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.mutable_parameters)
-        ? (globalThis.Object.entries(object.mutable_parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesResponse_Confirmed): unknown {
-    const obj: any = {};
-    if (message.volumeContext) {
-      const entries = globalThis.Object.entries(message.volumeContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.volumeContext = {};
-        entries.forEach(([k, v]) => {
-          obj.volumeContext[k] = v;
-        });
-      }
-    }
-    if (message.volumeCapabilities?.length) {
-      obj.volumeCapabilities = message.volumeCapabilities.map((e) => VolumeCapability.toJSON(e));
-    }
-    if (message.parameters) {
-      const entries = globalThis.Object.entries(message.parameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.parameters = {};
-        entries.forEach(([k, v]) => {
-          obj.parameters[k] = v;
-        });
-      }
-    }
-    if (message.mutableParameters) {
-      const entries = globalThis.Object.entries(message.mutableParameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.mutableParameters = {};
-        entries.forEach(([k, v]) => {
-          obj.mutableParameters[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed {
-    return ValidateVolumeCapabilitiesResponse_Confirmed.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesResponse_Confirmed.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed {
-    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed() as any;
+    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed>;
     message.volumeContext = (globalThis.Object.entries(object.volumeContext ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
         if (value !== undefined) {
@@ -6126,14 +4185,14 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry: Me
     length?: number,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6161,37 +4220,19 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry: Me
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry {
-    return ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry {
-    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed_VolumeContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -6223,14 +4264,14 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry: Messa
     length?: number,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6258,37 +4299,19 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry: Messa
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry {
-    return ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry {
-    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed_ParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -6320,14 +4343,14 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry
     length?: number,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry() as any;
+      const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6355,37 +4378,19 @@ export const ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry {
-    return ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry.fromPartial(base ?? ({} as any));
+    return ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry>,
   ): ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry {
-    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry() as any;
+    const message = createBaseValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry() as Unfinished<ValidateVolumeCapabilitiesResponse_Confirmed_MutableParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -6409,14 +4414,14 @@ export const ListVolumesRequest: MessageFns<ListVolumesRequest> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListVolumesRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListVolumesRequest() as any;
+      const message = createBaseListVolumesRequest() as Unfinished<ListVolumesRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6444,41 +4449,15 @@ export const ListVolumesRequest: MessageFns<ListVolumesRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListVolumesRequest {
-    return {
-      maxEntries: isSet(object.maxEntries)
-        ? globalThis.Number(object.maxEntries)
-        : isSet(object.max_entries)
-        ? globalThis.Number(object.max_entries)
-        : 0,
-      startingToken: isSet(object.startingToken)
-        ? globalThis.String(object.startingToken)
-        : isSet(object.starting_token)
-        ? globalThis.String(object.starting_token)
-        : "",
-    };
+  create(base?: DeepPartial<ListVolumesRequest>): ListVolumesRequest {
+    return ListVolumesRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListVolumesRequest): unknown {
-    const obj: any = {};
-    if (message.maxEntries !== 0) {
-      obj.maxEntries = Math.round(message.maxEntries);
-    }
-    if (message.startingToken !== "") {
-      obj.startingToken = message.startingToken;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListVolumesRequest>, I>>(base?: I): ListVolumesRequest {
-    return ListVolumesRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListVolumesRequest>, I>>(object: I): ListVolumesRequest {
-    const message = createBaseListVolumesRequest() as any;
+  fromPartial(object: DeepPartial<ListVolumesRequest>): ListVolumesRequest {
+    const message = createBaseListVolumesRequest() as Unfinished<ListVolumesRequest>;
     message.maxEntries = object.maxEntries ?? 0;
     message.startingToken = object.startingToken ?? "";
     return message;
@@ -6502,14 +4481,14 @@ export const ListVolumesResponse: MessageFns<ListVolumesResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListVolumesResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListVolumesResponse() as any;
+      const message = createBaseListVolumesResponse() as Unfinished<ListVolumesResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6537,39 +4516,15 @@ export const ListVolumesResponse: MessageFns<ListVolumesResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListVolumesResponse {
-    return {
-      entries: globalThis.Array.isArray(object?.entries)
-        ? object.entries.map((e: any) => ListVolumesResponse_Entry.fromJSON(e))
-        : [],
-      nextToken: isSet(object.nextToken)
-        ? globalThis.String(object.nextToken)
-        : isSet(object.next_token)
-        ? globalThis.String(object.next_token)
-        : "",
-    };
+  create(base?: DeepPartial<ListVolumesResponse>): ListVolumesResponse {
+    return ListVolumesResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListVolumesResponse): unknown {
-    const obj: any = {};
-    if (message.entries?.length) {
-      obj.entries = message.entries.map((e) => ListVolumesResponse_Entry.toJSON(e));
-    }
-    if (message.nextToken !== "") {
-      obj.nextToken = message.nextToken;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListVolumesResponse>, I>>(base?: I): ListVolumesResponse {
-    return ListVolumesResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListVolumesResponse>, I>>(object: I): ListVolumesResponse {
-    const message = createBaseListVolumesResponse() as any;
+  fromPartial(object: DeepPartial<ListVolumesResponse>): ListVolumesResponse {
+    const message = createBaseListVolumesResponse() as Unfinished<ListVolumesResponse>;
     message.entries = object.entries?.map((e) => ListVolumesResponse_Entry.fromPartial(e)) || [];
     message.nextToken = object.nextToken ?? "";
     return message;
@@ -6593,14 +4548,14 @@ export const ListVolumesResponse_VolumeStatus: MessageFns<ListVolumesResponse_Vo
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListVolumesResponse_VolumeStatus {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListVolumesResponse_VolumeStatus() as any;
+      const message = createBaseListVolumesResponse_VolumeStatus() as Unfinished<ListVolumesResponse_VolumeStatus>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6628,45 +4583,15 @@ export const ListVolumesResponse_VolumeStatus: MessageFns<ListVolumesResponse_Vo
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListVolumesResponse_VolumeStatus {
-    return {
-      publishedNodeIds: globalThis.Array.isArray(object?.publishedNodeIds)
-        ? object.publishedNodeIds.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.published_node_ids)
-        ? object.published_node_ids.map((e: any) => globalThis.String(e))
-        : [],
-      volumeCondition: isSet(object.volumeCondition)
-        ? VolumeCondition.fromJSON(object.volumeCondition)
-        : isSet(object.volume_condition)
-        ? VolumeCondition.fromJSON(object.volume_condition)
-        : undefined,
-    };
+  create(base?: DeepPartial<ListVolumesResponse_VolumeStatus>): ListVolumesResponse_VolumeStatus {
+    return ListVolumesResponse_VolumeStatus.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListVolumesResponse_VolumeStatus): unknown {
-    const obj: any = {};
-    if (message.publishedNodeIds?.length) {
-      obj.publishedNodeIds = message.publishedNodeIds;
-    }
-    if (message.volumeCondition !== undefined) {
-      obj.volumeCondition = VolumeCondition.toJSON(message.volumeCondition);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListVolumesResponse_VolumeStatus>, I>>(
-    base?: I,
-  ): ListVolumesResponse_VolumeStatus {
-    return ListVolumesResponse_VolumeStatus.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListVolumesResponse_VolumeStatus>, I>>(
-    object: I,
-  ): ListVolumesResponse_VolumeStatus {
-    const message = createBaseListVolumesResponse_VolumeStatus() as any;
+  fromPartial(object: DeepPartial<ListVolumesResponse_VolumeStatus>): ListVolumesResponse_VolumeStatus {
+    const message = createBaseListVolumesResponse_VolumeStatus() as Unfinished<ListVolumesResponse_VolumeStatus>;
     message.publishedNodeIds = object.publishedNodeIds?.map((e) => e) || [];
     message.volumeCondition = (object.volumeCondition !== undefined && object.volumeCondition !== null)
       ? VolumeCondition.fromPartial(object.volumeCondition)
@@ -6692,14 +4617,14 @@ export const ListVolumesResponse_Entry: MessageFns<ListVolumesResponse_Entry> = 
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListVolumesResponse_Entry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListVolumesResponse_Entry() as any;
+      const message = createBaseListVolumesResponse_Entry() as Unfinished<ListVolumesResponse_Entry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6727,33 +4652,15 @@ export const ListVolumesResponse_Entry: MessageFns<ListVolumesResponse_Entry> = 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListVolumesResponse_Entry {
-    return {
-      volume: isSet(object.volume) ? Volume.fromJSON(object.volume) : undefined,
-      status: isSet(object.status) ? ListVolumesResponse_VolumeStatus.fromJSON(object.status) : undefined,
-    };
+  create(base?: DeepPartial<ListVolumesResponse_Entry>): ListVolumesResponse_Entry {
+    return ListVolumesResponse_Entry.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListVolumesResponse_Entry): unknown {
-    const obj: any = {};
-    if (message.volume !== undefined) {
-      obj.volume = Volume.toJSON(message.volume);
-    }
-    if (message.status !== undefined) {
-      obj.status = ListVolumesResponse_VolumeStatus.toJSON(message.status);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListVolumesResponse_Entry>, I>>(base?: I): ListVolumesResponse_Entry {
-    return ListVolumesResponse_Entry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListVolumesResponse_Entry>, I>>(object: I): ListVolumesResponse_Entry {
-    const message = createBaseListVolumesResponse_Entry() as any;
+  fromPartial(object: DeepPartial<ListVolumesResponse_Entry>): ListVolumesResponse_Entry {
+    const message = createBaseListVolumesResponse_Entry() as Unfinished<ListVolumesResponse_Entry>;
     message.volume = (object.volume !== undefined && object.volume !== null)
       ? Volume.fromPartial(object.volume)
       : undefined;
@@ -6778,14 +4685,14 @@ export const ControllerGetVolumeRequest: MessageFns<ControllerGetVolumeRequest> 
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerGetVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerGetVolumeRequest() as any;
+      const message = createBaseControllerGetVolumeRequest() as Unfinished<ControllerGetVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6805,33 +4712,15 @@ export const ControllerGetVolumeRequest: MessageFns<ControllerGetVolumeRequest> 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerGetVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-    };
+  create(base?: DeepPartial<ControllerGetVolumeRequest>): ControllerGetVolumeRequest {
+    return ControllerGetVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerGetVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerGetVolumeRequest>, I>>(base?: I): ControllerGetVolumeRequest {
-    return ControllerGetVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerGetVolumeRequest>, I>>(object: I): ControllerGetVolumeRequest {
-    const message = createBaseControllerGetVolumeRequest() as any;
+  fromPartial(object: DeepPartial<ControllerGetVolumeRequest>): ControllerGetVolumeRequest {
+    const message = createBaseControllerGetVolumeRequest() as Unfinished<ControllerGetVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     return message;
   },
@@ -6854,14 +4743,14 @@ export const ControllerGetVolumeResponse: MessageFns<ControllerGetVolumeResponse
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerGetVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerGetVolumeResponse() as any;
+      const message = createBaseControllerGetVolumeResponse() as Unfinished<ControllerGetVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6889,33 +4778,15 @@ export const ControllerGetVolumeResponse: MessageFns<ControllerGetVolumeResponse
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerGetVolumeResponse {
-    return {
-      volume: isSet(object.volume) ? Volume.fromJSON(object.volume) : undefined,
-      status: isSet(object.status) ? ControllerGetVolumeResponse_VolumeStatus.fromJSON(object.status) : undefined,
-    };
+  create(base?: DeepPartial<ControllerGetVolumeResponse>): ControllerGetVolumeResponse {
+    return ControllerGetVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerGetVolumeResponse): unknown {
-    const obj: any = {};
-    if (message.volume !== undefined) {
-      obj.volume = Volume.toJSON(message.volume);
-    }
-    if (message.status !== undefined) {
-      obj.status = ControllerGetVolumeResponse_VolumeStatus.toJSON(message.status);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerGetVolumeResponse>, I>>(base?: I): ControllerGetVolumeResponse {
-    return ControllerGetVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerGetVolumeResponse>, I>>(object: I): ControllerGetVolumeResponse {
-    const message = createBaseControllerGetVolumeResponse() as any;
+  fromPartial(object: DeepPartial<ControllerGetVolumeResponse>): ControllerGetVolumeResponse {
+    const message = createBaseControllerGetVolumeResponse() as Unfinished<ControllerGetVolumeResponse>;
     message.volume = (object.volume !== undefined && object.volume !== null)
       ? Volume.fromPartial(object.volume)
       : undefined;
@@ -6943,14 +4814,14 @@ export const ControllerGetVolumeResponse_VolumeStatus: MessageFns<ControllerGetV
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerGetVolumeResponse_VolumeStatus {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerGetVolumeResponse_VolumeStatus() as any;
+      const message = createBaseControllerGetVolumeResponse_VolumeStatus() as Unfinished<ControllerGetVolumeResponse_VolumeStatus>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -6978,45 +4849,15 @@ export const ControllerGetVolumeResponse_VolumeStatus: MessageFns<ControllerGetV
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerGetVolumeResponse_VolumeStatus {
-    return {
-      publishedNodeIds: globalThis.Array.isArray(object?.publishedNodeIds)
-        ? object.publishedNodeIds.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.published_node_ids)
-        ? object.published_node_ids.map((e: any) => globalThis.String(e))
-        : [],
-      volumeCondition: isSet(object.volumeCondition)
-        ? VolumeCondition.fromJSON(object.volumeCondition)
-        : isSet(object.volume_condition)
-        ? VolumeCondition.fromJSON(object.volume_condition)
-        : undefined,
-    };
+  create(base?: DeepPartial<ControllerGetVolumeResponse_VolumeStatus>): ControllerGetVolumeResponse_VolumeStatus {
+    return ControllerGetVolumeResponse_VolumeStatus.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerGetVolumeResponse_VolumeStatus): unknown {
-    const obj: any = {};
-    if (message.publishedNodeIds?.length) {
-      obj.publishedNodeIds = message.publishedNodeIds;
-    }
-    if (message.volumeCondition !== undefined) {
-      obj.volumeCondition = VolumeCondition.toJSON(message.volumeCondition);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerGetVolumeResponse_VolumeStatus>, I>>(
-    base?: I,
-  ): ControllerGetVolumeResponse_VolumeStatus {
-    return ControllerGetVolumeResponse_VolumeStatus.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerGetVolumeResponse_VolumeStatus>, I>>(
-    object: I,
-  ): ControllerGetVolumeResponse_VolumeStatus {
-    const message = createBaseControllerGetVolumeResponse_VolumeStatus() as any;
+  fromPartial(object: DeepPartial<ControllerGetVolumeResponse_VolumeStatus>): ControllerGetVolumeResponse_VolumeStatus {
+    const message = createBaseControllerGetVolumeResponse_VolumeStatus() as Unfinished<ControllerGetVolumeResponse_VolumeStatus>;
     message.publishedNodeIds = object.publishedNodeIds?.map((e) => e) || [];
     message.volumeCondition = (object.volumeCondition !== undefined && object.volumeCondition !== null)
       ? VolumeCondition.fromPartial(object.volumeCondition)
@@ -7035,10 +4876,10 @@ export const ControllerModifyVolumeRequest: MessageFns<ControllerModifyVolumeReq
       writer.uint32(10).string(message.volumeId);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      ControllerModifyVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      ControllerModifyVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     globalThis.Object.entries(message.mutableParameters).forEach(([key, value]: [string, string]) => {
-      ControllerModifyVolumeRequest_MutableParametersEntry.encode({ key: key as any, value }, writer.uint32(26).fork())
+      ControllerModifyVolumeRequest_MutableParametersEntry.encode({ key, value }, writer.uint32(26).fork())
         .join();
     });
     return writer;
@@ -7046,14 +4887,14 @@ export const ControllerModifyVolumeRequest: MessageFns<ControllerModifyVolumeReq
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerModifyVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerModifyVolumeRequest() as any;
+      const message = createBaseControllerModifyVolumeRequest() as Unfinished<ControllerModifyVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7095,94 +4936,15 @@ export const ControllerModifyVolumeRequest: MessageFns<ControllerModifyVolumeReq
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerModifyVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      mutableParameters: isObject(object.mutableParameters)
-        ? (globalThis.Object.entries(object.mutableParameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.mutable_parameters)
-        ? (globalThis.Object.entries(object.mutable_parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<ControllerModifyVolumeRequest>): ControllerModifyVolumeRequest {
+    return ControllerModifyVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerModifyVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.mutableParameters) {
-      const entries = globalThis.Object.entries(message.mutableParameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.mutableParameters = {};
-        entries.forEach(([k, v]) => {
-          obj.mutableParameters[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerModifyVolumeRequest>, I>>(base?: I): ControllerModifyVolumeRequest {
-    return ControllerModifyVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerModifyVolumeRequest>, I>>(
-    object: I,
-  ): ControllerModifyVolumeRequest {
-    const message = createBaseControllerModifyVolumeRequest() as any;
+  fromPartial(object: DeepPartial<ControllerModifyVolumeRequest>): ControllerModifyVolumeRequest {
+    const message = createBaseControllerModifyVolumeRequest() as Unfinished<ControllerModifyVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -7221,14 +4983,14 @@ export const ControllerModifyVolumeRequest_SecretsEntry: MessageFns<ControllerMo
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerModifyVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerModifyVolumeRequest_SecretsEntry() as any;
+      const message = createBaseControllerModifyVolumeRequest_SecretsEntry() as Unfinished<ControllerModifyVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7256,37 +5018,17 @@ export const ControllerModifyVolumeRequest_SecretsEntry: MessageFns<ControllerMo
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerModifyVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<ControllerModifyVolumeRequest_SecretsEntry>): ControllerModifyVolumeRequest_SecretsEntry {
+    return ControllerModifyVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerModifyVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerModifyVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<ControllerModifyVolumeRequest_SecretsEntry>,
   ): ControllerModifyVolumeRequest_SecretsEntry {
-    return ControllerModifyVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerModifyVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): ControllerModifyVolumeRequest_SecretsEntry {
-    const message = createBaseControllerModifyVolumeRequest_SecretsEntry() as any;
+    const message = createBaseControllerModifyVolumeRequest_SecretsEntry() as Unfinished<ControllerModifyVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -7315,14 +5057,14 @@ export const ControllerModifyVolumeRequest_MutableParametersEntry: MessageFns<
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerModifyVolumeRequest_MutableParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerModifyVolumeRequest_MutableParametersEntry() as any;
+      const message = createBaseControllerModifyVolumeRequest_MutableParametersEntry() as Unfinished<ControllerModifyVolumeRequest_MutableParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7350,37 +5092,19 @@ export const ControllerModifyVolumeRequest_MutableParametersEntry: MessageFns<
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerModifyVolumeRequest_MutableParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: ControllerModifyVolumeRequest_MutableParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerModifyVolumeRequest_MutableParametersEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<ControllerModifyVolumeRequest_MutableParametersEntry>,
   ): ControllerModifyVolumeRequest_MutableParametersEntry {
-    return ControllerModifyVolumeRequest_MutableParametersEntry.fromPartial(base ?? ({} as any));
+    return ControllerModifyVolumeRequest_MutableParametersEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ControllerModifyVolumeRequest_MutableParametersEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<ControllerModifyVolumeRequest_MutableParametersEntry>,
   ): ControllerModifyVolumeRequest_MutableParametersEntry {
-    const message = createBaseControllerModifyVolumeRequest_MutableParametersEntry() as any;
+    const message = createBaseControllerModifyVolumeRequest_MutableParametersEntry() as Unfinished<ControllerModifyVolumeRequest_MutableParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -7398,14 +5122,14 @@ export const ControllerModifyVolumeResponse: MessageFns<ControllerModifyVolumeRe
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerModifyVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerModifyVolumeResponse() as any;
+      const message = createBaseControllerModifyVolumeResponse() as Unfinished<ControllerModifyVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7417,24 +5141,15 @@ export const ControllerModifyVolumeResponse: MessageFns<ControllerModifyVolumeRe
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): ControllerModifyVolumeResponse {
-    return {};
+  create(base?: DeepPartial<ControllerModifyVolumeResponse>): ControllerModifyVolumeResponse {
+    return ControllerModifyVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: ControllerModifyVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerModifyVolumeResponse>, I>>(base?: I): ControllerModifyVolumeResponse {
-    return ControllerModifyVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerModifyVolumeResponse>, I>>(_: I): ControllerModifyVolumeResponse {
-    const message = createBaseControllerModifyVolumeResponse() as any;
+  fromPartial(_: DeepPartial<ControllerModifyVolumeResponse>): ControllerModifyVolumeResponse {
+    const message = createBaseControllerModifyVolumeResponse() as Unfinished<ControllerModifyVolumeResponse>;
     return message;
   },
 };
@@ -7449,7 +5164,7 @@ export const GetCapacityRequest: MessageFns<GetCapacityRequest> = {
       VolumeCapability.encode(v!, writer.uint32(10).fork()).join();
     }
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, string]) => {
-      GetCapacityRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      GetCapacityRequest_ParametersEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     if (message.accessibleTopology !== undefined) {
       Topology.encode(message.accessibleTopology, writer.uint32(26).fork()).join();
@@ -7459,14 +5174,14 @@ export const GetCapacityRequest: MessageFns<GetCapacityRequest> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetCapacityRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetCapacityRequest() as any;
+      const message = createBaseGetCapacityRequest() as Unfinished<GetCapacityRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7505,64 +5220,15 @@ export const GetCapacityRequest: MessageFns<GetCapacityRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetCapacityRequest {
-    return {
-      volumeCapabilities: globalThis.Array.isArray(object?.volumeCapabilities)
-        ? object.volumeCapabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : globalThis.Array.isArray(object?.volume_capabilities)
-        ? object.volume_capabilities.map((e: any) => VolumeCapability.fromJSON(e))
-        : [],
-      parameters: isObject(object.parameters)
-        ? (globalThis.Object.entries(object.parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      accessibleTopology: isSet(object.accessibleTopology)
-        ? Topology.fromJSON(object.accessibleTopology)
-        : isSet(object.accessible_topology)
-        ? Topology.fromJSON(object.accessible_topology)
-        : undefined,
-    };
+  create(base?: DeepPartial<GetCapacityRequest>): GetCapacityRequest {
+    return GetCapacityRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetCapacityRequest): unknown {
-    const obj: any = {};
-    if (message.volumeCapabilities?.length) {
-      obj.volumeCapabilities = message.volumeCapabilities.map((e) => VolumeCapability.toJSON(e));
-    }
-    if (message.parameters) {
-      const entries = globalThis.Object.entries(message.parameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.parameters = {};
-        entries.forEach(([k, v]) => {
-          obj.parameters[k] = v;
-        });
-      }
-    }
-    if (message.accessibleTopology !== undefined) {
-      obj.accessibleTopology = Topology.toJSON(message.accessibleTopology);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetCapacityRequest>, I>>(base?: I): GetCapacityRequest {
-    return GetCapacityRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetCapacityRequest>, I>>(object: I): GetCapacityRequest {
-    const message = createBaseGetCapacityRequest() as any;
+  fromPartial(object: DeepPartial<GetCapacityRequest>): GetCapacityRequest {
+    const message = createBaseGetCapacityRequest() as Unfinished<GetCapacityRequest>;
     message.volumeCapabilities = object.volumeCapabilities?.map((e) => VolumeCapability.fromPartial(e)) || [];
     message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -7597,14 +5263,14 @@ export const GetCapacityRequest_ParametersEntry: MessageFns<GetCapacityRequest_P
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetCapacityRequest_ParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetCapacityRequest_ParametersEntry() as any;
+      const message = createBaseGetCapacityRequest_ParametersEntry() as Unfinished<GetCapacityRequest_ParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7632,37 +5298,15 @@ export const GetCapacityRequest_ParametersEntry: MessageFns<GetCapacityRequest_P
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetCapacityRequest_ParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<GetCapacityRequest_ParametersEntry>): GetCapacityRequest_ParametersEntry {
+    return GetCapacityRequest_ParametersEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetCapacityRequest_ParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetCapacityRequest_ParametersEntry>, I>>(
-    base?: I,
-  ): GetCapacityRequest_ParametersEntry {
-    return GetCapacityRequest_ParametersEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetCapacityRequest_ParametersEntry>, I>>(
-    object: I,
-  ): GetCapacityRequest_ParametersEntry {
-    const message = createBaseGetCapacityRequest_ParametersEntry() as any;
+  fromPartial(object: DeepPartial<GetCapacityRequest_ParametersEntry>): GetCapacityRequest_ParametersEntry {
+    const message = createBaseGetCapacityRequest_ParametersEntry() as Unfinished<GetCapacityRequest_ParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -7692,14 +5336,14 @@ export const GetCapacityResponse: MessageFns<GetCapacityResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetCapacityResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetCapacityResponse() as any;
+      const message = createBaseGetCapacityResponse() as Unfinished<GetCapacityResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7735,49 +5379,15 @@ export const GetCapacityResponse: MessageFns<GetCapacityResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetCapacityResponse {
-    return {
-      availableCapacity: isSet(object.availableCapacity)
-        ? BigInt(object.availableCapacity)
-        : isSet(object.available_capacity)
-        ? BigInt(object.available_capacity)
-        : 0n,
-      maximumVolumeSize: isSet(object.maximumVolumeSize)
-        ? BigInt(object.maximumVolumeSize)
-        : isSet(object.maximum_volume_size)
-        ? BigInt(object.maximum_volume_size)
-        : undefined,
-      minimumVolumeSize: isSet(object.minimumVolumeSize)
-        ? BigInt(object.minimumVolumeSize)
-        : isSet(object.minimum_volume_size)
-        ? BigInt(object.minimum_volume_size)
-        : undefined,
-    };
+  create(base?: DeepPartial<GetCapacityResponse>): GetCapacityResponse {
+    return GetCapacityResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetCapacityResponse): unknown {
-    const obj: any = {};
-    if (message.availableCapacity !== 0n) {
-      obj.availableCapacity = message.availableCapacity.toString();
-    }
-    if (message.maximumVolumeSize !== undefined) {
-      obj.maximumVolumeSize = message.maximumVolumeSize.toString();
-    }
-    if (message.minimumVolumeSize !== undefined) {
-      obj.minimumVolumeSize = message.minimumVolumeSize.toString();
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetCapacityResponse>, I>>(base?: I): GetCapacityResponse {
-    return GetCapacityResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetCapacityResponse>, I>>(object: I): GetCapacityResponse {
-    const message = createBaseGetCapacityResponse() as any;
+  fromPartial(object: DeepPartial<GetCapacityResponse>): GetCapacityResponse {
+    const message = createBaseGetCapacityResponse() as Unfinished<GetCapacityResponse>;
     message.availableCapacity = (object.availableCapacity !== undefined && object.availableCapacity !== null)
       ? BigInt(object.availableCapacity)
       : 0n;
@@ -7802,14 +5412,14 @@ export const ControllerGetCapabilitiesRequest: MessageFns<ControllerGetCapabilit
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerGetCapabilitiesRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerGetCapabilitiesRequest() as any;
+      const message = createBaseControllerGetCapabilitiesRequest() as Unfinished<ControllerGetCapabilitiesRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7821,28 +5431,15 @@ export const ControllerGetCapabilitiesRequest: MessageFns<ControllerGetCapabilit
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): ControllerGetCapabilitiesRequest {
-    return {};
+  create(base?: DeepPartial<ControllerGetCapabilitiesRequest>): ControllerGetCapabilitiesRequest {
+    return ControllerGetCapabilitiesRequest.fromPartial(base ?? {});
   },
-
-  toJSON(_: ControllerGetCapabilitiesRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerGetCapabilitiesRequest>, I>>(
-    base?: I,
-  ): ControllerGetCapabilitiesRequest {
-    return ControllerGetCapabilitiesRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerGetCapabilitiesRequest>, I>>(
-    _: I,
-  ): ControllerGetCapabilitiesRequest {
-    const message = createBaseControllerGetCapabilitiesRequest() as any;
+  fromPartial(_: DeepPartial<ControllerGetCapabilitiesRequest>): ControllerGetCapabilitiesRequest {
+    const message = createBaseControllerGetCapabilitiesRequest() as Unfinished<ControllerGetCapabilitiesRequest>;
     return message;
   },
 };
@@ -7861,14 +5458,14 @@ export const ControllerGetCapabilitiesResponse: MessageFns<ControllerGetCapabili
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerGetCapabilitiesResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerGetCapabilitiesResponse() as any;
+      const message = createBaseControllerGetCapabilitiesResponse() as Unfinished<ControllerGetCapabilitiesResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7888,35 +5485,15 @@ export const ControllerGetCapabilitiesResponse: MessageFns<ControllerGetCapabili
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerGetCapabilitiesResponse {
-    return {
-      capabilities: globalThis.Array.isArray(object?.capabilities)
-        ? object.capabilities.map((e: any) => ControllerServiceCapability.fromJSON(e))
-        : [],
-    };
+  create(base?: DeepPartial<ControllerGetCapabilitiesResponse>): ControllerGetCapabilitiesResponse {
+    return ControllerGetCapabilitiesResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerGetCapabilitiesResponse): unknown {
-    const obj: any = {};
-    if (message.capabilities?.length) {
-      obj.capabilities = message.capabilities.map((e) => ControllerServiceCapability.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerGetCapabilitiesResponse>, I>>(
-    base?: I,
-  ): ControllerGetCapabilitiesResponse {
-    return ControllerGetCapabilitiesResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerGetCapabilitiesResponse>, I>>(
-    object: I,
-  ): ControllerGetCapabilitiesResponse {
-    const message = createBaseControllerGetCapabilitiesResponse() as any;
+  fromPartial(object: DeepPartial<ControllerGetCapabilitiesResponse>): ControllerGetCapabilitiesResponse {
+    const message = createBaseControllerGetCapabilitiesResponse() as Unfinished<ControllerGetCapabilitiesResponse>;
     message.capabilities = object.capabilities?.map((e) => ControllerServiceCapability.fromPartial(e)) || [];
     return message;
   },
@@ -7938,14 +5515,14 @@ export const ControllerServiceCapability: MessageFns<ControllerServiceCapability
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerServiceCapability {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerServiceCapability() as any;
+      const message = createBaseControllerServiceCapability() as Unfinished<ControllerServiceCapability>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -7965,31 +5542,15 @@ export const ControllerServiceCapability: MessageFns<ControllerServiceCapability
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerServiceCapability {
-    return {
-      type: isSet(object.rpc)
-        ? { $case: "rpc", value: ControllerServiceCapability_RPC.fromJSON(object.rpc) }
-        : undefined,
-    };
+  create(base?: DeepPartial<ControllerServiceCapability>): ControllerServiceCapability {
+    return ControllerServiceCapability.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerServiceCapability): unknown {
-    const obj: any = {};
-    if (message.type?.$case === "rpc") {
-      obj.rpc = ControllerServiceCapability_RPC.toJSON(message.type.value);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerServiceCapability>, I>>(base?: I): ControllerServiceCapability {
-    return ControllerServiceCapability.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerServiceCapability>, I>>(object: I): ControllerServiceCapability {
-    const message = createBaseControllerServiceCapability() as any;
+  fromPartial(object: DeepPartial<ControllerServiceCapability>): ControllerServiceCapability {
+    const message = createBaseControllerServiceCapability() as Unfinished<ControllerServiceCapability>;
     switch (object.type?.$case) {
       case "rpc": {
         if (object.type?.value !== undefined && object.type?.value !== null) {
@@ -8016,14 +5577,14 @@ export const ControllerServiceCapability_RPC: MessageFns<ControllerServiceCapabi
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerServiceCapability_RPC {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerServiceCapability_RPC() as any;
+      const message = createBaseControllerServiceCapability_RPC() as Unfinished<ControllerServiceCapability_RPC>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8032,7 +5593,7 @@ export const ControllerServiceCapability_RPC: MessageFns<ControllerServiceCapabi
               break;
             }
 
-            message.type = reader.int32() as any;
+            message.type = reader.int32();
             continue;
           }
         }
@@ -8043,29 +5604,15 @@ export const ControllerServiceCapability_RPC: MessageFns<ControllerServiceCapabi
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerServiceCapability_RPC {
-    return { type: isSet(object.type) ? controllerServiceCapability_RPC_TypeFromJSON(object.type) : 0 };
+  create(base?: DeepPartial<ControllerServiceCapability_RPC>): ControllerServiceCapability_RPC {
+    return ControllerServiceCapability_RPC.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerServiceCapability_RPC): unknown {
-    const obj: any = {};
-    if (message.type !== 0) {
-      obj.type = controllerServiceCapability_RPC_TypeToJSON(message.type);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerServiceCapability_RPC>, I>>(base?: I): ControllerServiceCapability_RPC {
-    return ControllerServiceCapability_RPC.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerServiceCapability_RPC>, I>>(
-    object: I,
-  ): ControllerServiceCapability_RPC {
-    const message = createBaseControllerServiceCapability_RPC() as any;
+  fromPartial(object: DeepPartial<ControllerServiceCapability_RPC>): ControllerServiceCapability_RPC {
+    const message = createBaseControllerServiceCapability_RPC() as Unfinished<ControllerServiceCapability_RPC>;
     message.type = object.type ?? 0;
     return message;
   },
@@ -8084,24 +5631,24 @@ export const CreateSnapshotRequest: MessageFns<CreateSnapshotRequest> = {
       writer.uint32(18).string(message.name);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      CreateSnapshotRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+      CreateSnapshotRequest_SecretsEntry.encode({ key, value }, writer.uint32(26).fork()).join();
     });
     globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, string]) => {
-      CreateSnapshotRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
+      CreateSnapshotRequest_ParametersEntry.encode({ key, value }, writer.uint32(34).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateSnapshotRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateSnapshotRequest() as any;
+      const message = createBaseCreateSnapshotRequest() as Unfinished<CreateSnapshotRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8151,83 +5698,15 @@ export const CreateSnapshotRequest: MessageFns<CreateSnapshotRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateSnapshotRequest {
-    return {
-      sourceVolumeId: isSet(object.sourceVolumeId)
-        ? globalThis.String(object.sourceVolumeId)
-        : isSet(object.source_volume_id)
-        ? globalThis.String(object.source_volume_id)
-        : "",
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      parameters: isObject(object.parameters)
-        ? (globalThis.Object.entries(object.parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<CreateSnapshotRequest>): CreateSnapshotRequest {
+    return CreateSnapshotRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateSnapshotRequest): unknown {
-    const obj: any = {};
-    if (message.sourceVolumeId !== "") {
-      obj.sourceVolumeId = message.sourceVolumeId;
-    }
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.parameters) {
-      const entries = globalThis.Object.entries(message.parameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.parameters = {};
-        entries.forEach(([k, v]) => {
-          obj.parameters[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateSnapshotRequest>, I>>(base?: I): CreateSnapshotRequest {
-    return CreateSnapshotRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateSnapshotRequest>, I>>(object: I): CreateSnapshotRequest {
-    const message = createBaseCreateSnapshotRequest() as any;
+  fromPartial(object: DeepPartial<CreateSnapshotRequest>): CreateSnapshotRequest {
+    const message = createBaseCreateSnapshotRequest() as Unfinished<CreateSnapshotRequest>;
     message.sourceVolumeId = object.sourceVolumeId ?? "";
     message.name = object.name ?? "";
     message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
@@ -8269,14 +5748,14 @@ export const CreateSnapshotRequest_SecretsEntry: MessageFns<CreateSnapshotReques
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateSnapshotRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateSnapshotRequest_SecretsEntry() as any;
+      const message = createBaseCreateSnapshotRequest_SecretsEntry() as Unfinished<CreateSnapshotRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8304,37 +5783,15 @@ export const CreateSnapshotRequest_SecretsEntry: MessageFns<CreateSnapshotReques
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateSnapshotRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<CreateSnapshotRequest_SecretsEntry>): CreateSnapshotRequest_SecretsEntry {
+    return CreateSnapshotRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateSnapshotRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateSnapshotRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): CreateSnapshotRequest_SecretsEntry {
-    return CreateSnapshotRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateSnapshotRequest_SecretsEntry>, I>>(
-    object: I,
-  ): CreateSnapshotRequest_SecretsEntry {
-    const message = createBaseCreateSnapshotRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<CreateSnapshotRequest_SecretsEntry>): CreateSnapshotRequest_SecretsEntry {
+    const message = createBaseCreateSnapshotRequest_SecretsEntry() as Unfinished<CreateSnapshotRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -8358,14 +5815,14 @@ export const CreateSnapshotRequest_ParametersEntry: MessageFns<CreateSnapshotReq
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateSnapshotRequest_ParametersEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateSnapshotRequest_ParametersEntry() as any;
+      const message = createBaseCreateSnapshotRequest_ParametersEntry() as Unfinished<CreateSnapshotRequest_ParametersEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8393,37 +5850,15 @@ export const CreateSnapshotRequest_ParametersEntry: MessageFns<CreateSnapshotReq
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateSnapshotRequest_ParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<CreateSnapshotRequest_ParametersEntry>): CreateSnapshotRequest_ParametersEntry {
+    return CreateSnapshotRequest_ParametersEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateSnapshotRequest_ParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateSnapshotRequest_ParametersEntry>, I>>(
-    base?: I,
-  ): CreateSnapshotRequest_ParametersEntry {
-    return CreateSnapshotRequest_ParametersEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateSnapshotRequest_ParametersEntry>, I>>(
-    object: I,
-  ): CreateSnapshotRequest_ParametersEntry {
-    const message = createBaseCreateSnapshotRequest_ParametersEntry() as any;
+  fromPartial(object: DeepPartial<CreateSnapshotRequest_ParametersEntry>): CreateSnapshotRequest_ParametersEntry {
+    const message = createBaseCreateSnapshotRequest_ParametersEntry() as Unfinished<CreateSnapshotRequest_ParametersEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -8444,14 +5879,14 @@ export const CreateSnapshotResponse: MessageFns<CreateSnapshotResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): CreateSnapshotResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateSnapshotResponse() as any;
+      const message = createBaseCreateSnapshotResponse() as Unfinished<CreateSnapshotResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8471,27 +5906,15 @@ export const CreateSnapshotResponse: MessageFns<CreateSnapshotResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): CreateSnapshotResponse {
-    return { snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined };
+  create(base?: DeepPartial<CreateSnapshotResponse>): CreateSnapshotResponse {
+    return CreateSnapshotResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: CreateSnapshotResponse): unknown {
-    const obj: any = {};
-    if (message.snapshot !== undefined) {
-      obj.snapshot = Snapshot.toJSON(message.snapshot);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateSnapshotResponse>, I>>(base?: I): CreateSnapshotResponse {
-    return CreateSnapshotResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateSnapshotResponse>, I>>(object: I): CreateSnapshotResponse {
-    const message = createBaseCreateSnapshotResponse() as any;
+  fromPartial(object: DeepPartial<CreateSnapshotResponse>): CreateSnapshotResponse {
+    const message = createBaseCreateSnapshotResponse() as Unfinished<CreateSnapshotResponse>;
     message.snapshot = (object.snapshot !== undefined && object.snapshot !== null)
       ? Snapshot.fromPartial(object.snapshot)
       : undefined;
@@ -8538,14 +5961,14 @@ export const Snapshot: MessageFns<Snapshot> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): Snapshot {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseSnapshot() as any;
+      const message = createBaseSnapshot() as Unfinished<Snapshot>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8605,73 +6028,15 @@ export const Snapshot: MessageFns<Snapshot> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): Snapshot {
-    return {
-      sizeBytes: isSet(object.sizeBytes)
-        ? BigInt(object.sizeBytes)
-        : isSet(object.size_bytes)
-        ? BigInt(object.size_bytes)
-        : 0n,
-      snapshotId: isSet(object.snapshotId)
-        ? globalThis.String(object.snapshotId)
-        : isSet(object.snapshot_id)
-        ? globalThis.String(object.snapshot_id)
-        : "",
-      sourceVolumeId: isSet(object.sourceVolumeId)
-        ? globalThis.String(object.sourceVolumeId)
-        : isSet(object.source_volume_id)
-        ? globalThis.String(object.source_volume_id)
-        : "",
-      creationTime: isSet(object.creationTime)
-        ? fromJsonTimestamp(object.creationTime)
-        : isSet(object.creation_time)
-        ? fromJsonTimestamp(object.creation_time)
-        : undefined,
-      readyToUse: isSet(object.readyToUse)
-        ? globalThis.Boolean(object.readyToUse)
-        : isSet(object.ready_to_use)
-        ? globalThis.Boolean(object.ready_to_use)
-        : false,
-      groupSnapshotId: isSet(object.groupSnapshotId)
-        ? globalThis.String(object.groupSnapshotId)
-        : isSet(object.group_snapshot_id)
-        ? globalThis.String(object.group_snapshot_id)
-        : "",
-    };
+  create(base?: DeepPartial<Snapshot>): Snapshot {
+    return Snapshot.fromPartial(base ?? {});
   },
-
-  toJSON(message: Snapshot): unknown {
-    const obj: any = {};
-    if (message.sizeBytes !== 0n) {
-      obj.sizeBytes = message.sizeBytes.toString();
-    }
-    if (message.snapshotId !== "") {
-      obj.snapshotId = message.snapshotId;
-    }
-    if (message.sourceVolumeId !== "") {
-      obj.sourceVolumeId = message.sourceVolumeId;
-    }
-    if (message.creationTime !== undefined) {
-      obj.creationTime = message.creationTime.toISOString();
-    }
-    if (message.readyToUse !== false) {
-      obj.readyToUse = message.readyToUse;
-    }
-    if (message.groupSnapshotId !== "") {
-      obj.groupSnapshotId = message.groupSnapshotId;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<Snapshot>, I>>(base?: I): Snapshot {
-    return Snapshot.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<Snapshot>, I>>(object: I): Snapshot {
-    const message = createBaseSnapshot() as any;
+  fromPartial(object: DeepPartial<Snapshot>): Snapshot {
+    const message = createBaseSnapshot() as Unfinished<Snapshot>;
     message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
     message.snapshotId = object.snapshotId ?? "";
     message.sourceVolumeId = object.sourceVolumeId ?? "";
@@ -8692,21 +6057,21 @@ export const DeleteSnapshotRequest: MessageFns<DeleteSnapshotRequest> = {
       writer.uint32(10).string(message.snapshotId);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      DeleteSnapshotRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      DeleteSnapshotRequest_SecretsEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): DeleteSnapshotRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteSnapshotRequest() as any;
+      const message = createBaseDeleteSnapshotRequest() as Unfinished<DeleteSnapshotRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8737,56 +6102,15 @@ export const DeleteSnapshotRequest: MessageFns<DeleteSnapshotRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): DeleteSnapshotRequest {
-    return {
-      snapshotId: isSet(object.snapshotId)
-        ? globalThis.String(object.snapshotId)
-        : isSet(object.snapshot_id)
-        ? globalThis.String(object.snapshot_id)
-        : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<DeleteSnapshotRequest>): DeleteSnapshotRequest {
+    return DeleteSnapshotRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: DeleteSnapshotRequest): unknown {
-    const obj: any = {};
-    if (message.snapshotId !== "") {
-      obj.snapshotId = message.snapshotId;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteSnapshotRequest>, I>>(base?: I): DeleteSnapshotRequest {
-    return DeleteSnapshotRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteSnapshotRequest>, I>>(object: I): DeleteSnapshotRequest {
-    const message = createBaseDeleteSnapshotRequest() as any;
+  fromPartial(object: DeepPartial<DeleteSnapshotRequest>): DeleteSnapshotRequest {
+    const message = createBaseDeleteSnapshotRequest() as Unfinished<DeleteSnapshotRequest>;
     message.snapshotId = object.snapshotId ?? "";
     message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -8818,14 +6142,14 @@ export const DeleteSnapshotRequest_SecretsEntry: MessageFns<DeleteSnapshotReques
 
   decode(input: BinaryReader | Uint8Array, length?: number): DeleteSnapshotRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteSnapshotRequest_SecretsEntry() as any;
+      const message = createBaseDeleteSnapshotRequest_SecretsEntry() as Unfinished<DeleteSnapshotRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8853,37 +6177,15 @@ export const DeleteSnapshotRequest_SecretsEntry: MessageFns<DeleteSnapshotReques
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): DeleteSnapshotRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<DeleteSnapshotRequest_SecretsEntry>): DeleteSnapshotRequest_SecretsEntry {
+    return DeleteSnapshotRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: DeleteSnapshotRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteSnapshotRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): DeleteSnapshotRequest_SecretsEntry {
-    return DeleteSnapshotRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteSnapshotRequest_SecretsEntry>, I>>(
-    object: I,
-  ): DeleteSnapshotRequest_SecretsEntry {
-    const message = createBaseDeleteSnapshotRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<DeleteSnapshotRequest_SecretsEntry>): DeleteSnapshotRequest_SecretsEntry {
+    const message = createBaseDeleteSnapshotRequest_SecretsEntry() as Unfinished<DeleteSnapshotRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -8901,14 +6203,14 @@ export const DeleteSnapshotResponse: MessageFns<DeleteSnapshotResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): DeleteSnapshotResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteSnapshotResponse() as any;
+      const message = createBaseDeleteSnapshotResponse() as Unfinished<DeleteSnapshotResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -8920,24 +6222,15 @@ export const DeleteSnapshotResponse: MessageFns<DeleteSnapshotResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): DeleteSnapshotResponse {
-    return {};
+  create(base?: DeepPartial<DeleteSnapshotResponse>): DeleteSnapshotResponse {
+    return DeleteSnapshotResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: DeleteSnapshotResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteSnapshotResponse>, I>>(base?: I): DeleteSnapshotResponse {
-    return DeleteSnapshotResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteSnapshotResponse>, I>>(_: I): DeleteSnapshotResponse {
-    const message = createBaseDeleteSnapshotResponse() as any;
+  fromPartial(_: DeepPartial<DeleteSnapshotResponse>): DeleteSnapshotResponse {
+    const message = createBaseDeleteSnapshotResponse() as Unfinished<DeleteSnapshotResponse>;
     return message;
   },
 };
@@ -8961,21 +6254,21 @@ export const ListSnapshotsRequest: MessageFns<ListSnapshotsRequest> = {
       writer.uint32(34).string(message.snapshotId);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      ListSnapshotsRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+      ListSnapshotsRequest_SecretsEntry.encode({ key, value }, writer.uint32(42).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListSnapshotsRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListSnapshotsRequest() as any;
+      const message = createBaseListSnapshotsRequest() as Unfinished<ListSnapshotsRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9030,80 +6323,15 @@ export const ListSnapshotsRequest: MessageFns<ListSnapshotsRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListSnapshotsRequest {
-    return {
-      maxEntries: isSet(object.maxEntries)
-        ? globalThis.Number(object.maxEntries)
-        : isSet(object.max_entries)
-        ? globalThis.Number(object.max_entries)
-        : 0,
-      startingToken: isSet(object.startingToken)
-        ? globalThis.String(object.startingToken)
-        : isSet(object.starting_token)
-        ? globalThis.String(object.starting_token)
-        : "",
-      sourceVolumeId: isSet(object.sourceVolumeId)
-        ? globalThis.String(object.sourceVolumeId)
-        : isSet(object.source_volume_id)
-        ? globalThis.String(object.source_volume_id)
-        : "",
-      snapshotId: isSet(object.snapshotId)
-        ? globalThis.String(object.snapshotId)
-        : isSet(object.snapshot_id)
-        ? globalThis.String(object.snapshot_id)
-        : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<ListSnapshotsRequest>): ListSnapshotsRequest {
+    return ListSnapshotsRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListSnapshotsRequest): unknown {
-    const obj: any = {};
-    if (message.maxEntries !== 0) {
-      obj.maxEntries = Math.round(message.maxEntries);
-    }
-    if (message.startingToken !== "") {
-      obj.startingToken = message.startingToken;
-    }
-    if (message.sourceVolumeId !== "") {
-      obj.sourceVolumeId = message.sourceVolumeId;
-    }
-    if (message.snapshotId !== "") {
-      obj.snapshotId = message.snapshotId;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListSnapshotsRequest>, I>>(base?: I): ListSnapshotsRequest {
-    return ListSnapshotsRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListSnapshotsRequest>, I>>(object: I): ListSnapshotsRequest {
-    const message = createBaseListSnapshotsRequest() as any;
+  fromPartial(object: DeepPartial<ListSnapshotsRequest>): ListSnapshotsRequest {
+    const message = createBaseListSnapshotsRequest() as Unfinished<ListSnapshotsRequest>;
     message.maxEntries = object.maxEntries ?? 0;
     message.startingToken = object.startingToken ?? "";
     message.sourceVolumeId = object.sourceVolumeId ?? "";
@@ -9138,14 +6366,14 @@ export const ListSnapshotsRequest_SecretsEntry: MessageFns<ListSnapshotsRequest_
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListSnapshotsRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListSnapshotsRequest_SecretsEntry() as any;
+      const message = createBaseListSnapshotsRequest_SecretsEntry() as Unfinished<ListSnapshotsRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9173,37 +6401,15 @@ export const ListSnapshotsRequest_SecretsEntry: MessageFns<ListSnapshotsRequest_
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListSnapshotsRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<ListSnapshotsRequest_SecretsEntry>): ListSnapshotsRequest_SecretsEntry {
+    return ListSnapshotsRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListSnapshotsRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListSnapshotsRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): ListSnapshotsRequest_SecretsEntry {
-    return ListSnapshotsRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListSnapshotsRequest_SecretsEntry>, I>>(
-    object: I,
-  ): ListSnapshotsRequest_SecretsEntry {
-    const message = createBaseListSnapshotsRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<ListSnapshotsRequest_SecretsEntry>): ListSnapshotsRequest_SecretsEntry {
+    const message = createBaseListSnapshotsRequest_SecretsEntry() as Unfinished<ListSnapshotsRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -9227,14 +6433,14 @@ export const ListSnapshotsResponse: MessageFns<ListSnapshotsResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListSnapshotsResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListSnapshotsResponse() as any;
+      const message = createBaseListSnapshotsResponse() as Unfinished<ListSnapshotsResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9262,39 +6468,15 @@ export const ListSnapshotsResponse: MessageFns<ListSnapshotsResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListSnapshotsResponse {
-    return {
-      entries: globalThis.Array.isArray(object?.entries)
-        ? object.entries.map((e: any) => ListSnapshotsResponse_Entry.fromJSON(e))
-        : [],
-      nextToken: isSet(object.nextToken)
-        ? globalThis.String(object.nextToken)
-        : isSet(object.next_token)
-        ? globalThis.String(object.next_token)
-        : "",
-    };
+  create(base?: DeepPartial<ListSnapshotsResponse>): ListSnapshotsResponse {
+    return ListSnapshotsResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListSnapshotsResponse): unknown {
-    const obj: any = {};
-    if (message.entries?.length) {
-      obj.entries = message.entries.map((e) => ListSnapshotsResponse_Entry.toJSON(e));
-    }
-    if (message.nextToken !== "") {
-      obj.nextToken = message.nextToken;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListSnapshotsResponse>, I>>(base?: I): ListSnapshotsResponse {
-    return ListSnapshotsResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListSnapshotsResponse>, I>>(object: I): ListSnapshotsResponse {
-    const message = createBaseListSnapshotsResponse() as any;
+  fromPartial(object: DeepPartial<ListSnapshotsResponse>): ListSnapshotsResponse {
+    const message = createBaseListSnapshotsResponse() as Unfinished<ListSnapshotsResponse>;
     message.entries = object.entries?.map((e) => ListSnapshotsResponse_Entry.fromPartial(e)) || [];
     message.nextToken = object.nextToken ?? "";
     return message;
@@ -9315,14 +6497,14 @@ export const ListSnapshotsResponse_Entry: MessageFns<ListSnapshotsResponse_Entry
 
   decode(input: BinaryReader | Uint8Array, length?: number): ListSnapshotsResponse_Entry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListSnapshotsResponse_Entry() as any;
+      const message = createBaseListSnapshotsResponse_Entry() as Unfinished<ListSnapshotsResponse_Entry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9342,27 +6524,15 @@ export const ListSnapshotsResponse_Entry: MessageFns<ListSnapshotsResponse_Entry
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ListSnapshotsResponse_Entry {
-    return { snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined };
+  create(base?: DeepPartial<ListSnapshotsResponse_Entry>): ListSnapshotsResponse_Entry {
+    return ListSnapshotsResponse_Entry.fromPartial(base ?? {});
   },
-
-  toJSON(message: ListSnapshotsResponse_Entry): unknown {
-    const obj: any = {};
-    if (message.snapshot !== undefined) {
-      obj.snapshot = Snapshot.toJSON(message.snapshot);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ListSnapshotsResponse_Entry>, I>>(base?: I): ListSnapshotsResponse_Entry {
-    return ListSnapshotsResponse_Entry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ListSnapshotsResponse_Entry>, I>>(object: I): ListSnapshotsResponse_Entry {
-    const message = createBaseListSnapshotsResponse_Entry() as any;
+  fromPartial(object: DeepPartial<ListSnapshotsResponse_Entry>): ListSnapshotsResponse_Entry {
+    const message = createBaseListSnapshotsResponse_Entry() as Unfinished<ListSnapshotsResponse_Entry>;
     message.snapshot = (object.snapshot !== undefined && object.snapshot !== null)
       ? Snapshot.fromPartial(object.snapshot)
       : undefined;
@@ -9380,21 +6550,21 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
       writer.uint32(10).string(message.snapshotId);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      GetSnapshotRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      GetSnapshotRequest_SecretsEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetSnapshotRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetSnapshotRequest() as any;
+      const message = createBaseGetSnapshotRequest() as Unfinished<GetSnapshotRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9425,56 +6595,15 @@ export const GetSnapshotRequest: MessageFns<GetSnapshotRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetSnapshotRequest {
-    return {
-      snapshotId: isSet(object.snapshotId)
-        ? globalThis.String(object.snapshotId)
-        : isSet(object.snapshot_id)
-        ? globalThis.String(object.snapshot_id)
-        : "",
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<GetSnapshotRequest>): GetSnapshotRequest {
+    return GetSnapshotRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetSnapshotRequest): unknown {
-    const obj: any = {};
-    if (message.snapshotId !== "") {
-      obj.snapshotId = message.snapshotId;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetSnapshotRequest>, I>>(base?: I): GetSnapshotRequest {
-    return GetSnapshotRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetSnapshotRequest>, I>>(object: I): GetSnapshotRequest {
-    const message = createBaseGetSnapshotRequest() as any;
+  fromPartial(object: DeepPartial<GetSnapshotRequest>): GetSnapshotRequest {
+    const message = createBaseGetSnapshotRequest() as Unfinished<GetSnapshotRequest>;
     message.snapshotId = object.snapshotId ?? "";
     message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -9506,14 +6635,14 @@ export const GetSnapshotRequest_SecretsEntry: MessageFns<GetSnapshotRequest_Secr
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetSnapshotRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetSnapshotRequest_SecretsEntry() as any;
+      const message = createBaseGetSnapshotRequest_SecretsEntry() as Unfinished<GetSnapshotRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9541,35 +6670,15 @@ export const GetSnapshotRequest_SecretsEntry: MessageFns<GetSnapshotRequest_Secr
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetSnapshotRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<GetSnapshotRequest_SecretsEntry>): GetSnapshotRequest_SecretsEntry {
+    return GetSnapshotRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetSnapshotRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetSnapshotRequest_SecretsEntry>, I>>(base?: I): GetSnapshotRequest_SecretsEntry {
-    return GetSnapshotRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetSnapshotRequest_SecretsEntry>, I>>(
-    object: I,
-  ): GetSnapshotRequest_SecretsEntry {
-    const message = createBaseGetSnapshotRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<GetSnapshotRequest_SecretsEntry>): GetSnapshotRequest_SecretsEntry {
+    const message = createBaseGetSnapshotRequest_SecretsEntry() as Unfinished<GetSnapshotRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -9590,14 +6699,14 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): GetSnapshotResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetSnapshotResponse() as any;
+      const message = createBaseGetSnapshotResponse() as Unfinished<GetSnapshotResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9617,27 +6726,15 @@ export const GetSnapshotResponse: MessageFns<GetSnapshotResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): GetSnapshotResponse {
-    return { snapshot: isSet(object.snapshot) ? Snapshot.fromJSON(object.snapshot) : undefined };
+  create(base?: DeepPartial<GetSnapshotResponse>): GetSnapshotResponse {
+    return GetSnapshotResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: GetSnapshotResponse): unknown {
-    const obj: any = {};
-    if (message.snapshot !== undefined) {
-      obj.snapshot = Snapshot.toJSON(message.snapshot);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetSnapshotResponse>, I>>(base?: I): GetSnapshotResponse {
-    return GetSnapshotResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetSnapshotResponse>, I>>(object: I): GetSnapshotResponse {
-    const message = createBaseGetSnapshotResponse() as any;
+  fromPartial(object: DeepPartial<GetSnapshotResponse>): GetSnapshotResponse {
+    const message = createBaseGetSnapshotResponse() as Unfinished<GetSnapshotResponse>;
     message.snapshot = (object.snapshot !== undefined && object.snapshot !== null)
       ? Snapshot.fromPartial(object.snapshot)
       : undefined;
@@ -9658,7 +6755,7 @@ export const ControllerExpandVolumeRequest: MessageFns<ControllerExpandVolumeReq
       CapacityRange.encode(message.capacityRange, writer.uint32(18).fork()).join();
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      ControllerExpandVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
+      ControllerExpandVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(26).fork()).join();
     });
     if (message.volumeCapability !== undefined) {
       VolumeCapability.encode(message.volumeCapability, writer.uint32(34).fork()).join();
@@ -9668,14 +6765,14 @@ export const ControllerExpandVolumeRequest: MessageFns<ControllerExpandVolumeReq
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerExpandVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerExpandVolumeRequest() as any;
+      const message = createBaseControllerExpandVolumeRequest() as Unfinished<ControllerExpandVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9722,74 +6819,15 @@ export const ControllerExpandVolumeRequest: MessageFns<ControllerExpandVolumeReq
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerExpandVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      capacityRange: isSet(object.capacityRange)
-        ? CapacityRange.fromJSON(object.capacityRange)
-        : isSet(object.capacity_range)
-        ? CapacityRange.fromJSON(object.capacity_range)
-        : undefined,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeCapability: isSet(object.volumeCapability)
-        ? VolumeCapability.fromJSON(object.volumeCapability)
-        : isSet(object.volume_capability)
-        ? VolumeCapability.fromJSON(object.volume_capability)
-        : undefined,
-    };
+  create(base?: DeepPartial<ControllerExpandVolumeRequest>): ControllerExpandVolumeRequest {
+    return ControllerExpandVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerExpandVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.capacityRange !== undefined) {
-      obj.capacityRange = CapacityRange.toJSON(message.capacityRange);
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.volumeCapability !== undefined) {
-      obj.volumeCapability = VolumeCapability.toJSON(message.volumeCapability);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerExpandVolumeRequest>, I>>(base?: I): ControllerExpandVolumeRequest {
-    return ControllerExpandVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerExpandVolumeRequest>, I>>(
-    object: I,
-  ): ControllerExpandVolumeRequest {
-    const message = createBaseControllerExpandVolumeRequest() as any;
+  fromPartial(object: DeepPartial<ControllerExpandVolumeRequest>): ControllerExpandVolumeRequest {
+    const message = createBaseControllerExpandVolumeRequest() as Unfinished<ControllerExpandVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.capacityRange = (object.capacityRange !== undefined && object.capacityRange !== null)
       ? CapacityRange.fromPartial(object.capacityRange)
@@ -9827,14 +6865,14 @@ export const ControllerExpandVolumeRequest_SecretsEntry: MessageFns<ControllerEx
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerExpandVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerExpandVolumeRequest_SecretsEntry() as any;
+      const message = createBaseControllerExpandVolumeRequest_SecretsEntry() as Unfinished<ControllerExpandVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9862,37 +6900,17 @@ export const ControllerExpandVolumeRequest_SecretsEntry: MessageFns<ControllerEx
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerExpandVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<ControllerExpandVolumeRequest_SecretsEntry>): ControllerExpandVolumeRequest_SecretsEntry {
+    return ControllerExpandVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerExpandVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerExpandVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<ControllerExpandVolumeRequest_SecretsEntry>,
   ): ControllerExpandVolumeRequest_SecretsEntry {
-    return ControllerExpandVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerExpandVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): ControllerExpandVolumeRequest_SecretsEntry {
-    const message = createBaseControllerExpandVolumeRequest_SecretsEntry() as any;
+    const message = createBaseControllerExpandVolumeRequest_SecretsEntry() as Unfinished<ControllerExpandVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -9919,14 +6937,14 @@ export const ControllerExpandVolumeResponse: MessageFns<ControllerExpandVolumeRe
 
   decode(input: BinaryReader | Uint8Array, length?: number): ControllerExpandVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseControllerExpandVolumeResponse() as any;
+      const message = createBaseControllerExpandVolumeResponse() as Unfinished<ControllerExpandVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -9954,43 +6972,15 @@ export const ControllerExpandVolumeResponse: MessageFns<ControllerExpandVolumeRe
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): ControllerExpandVolumeResponse {
-    return {
-      capacityBytes: isSet(object.capacityBytes)
-        ? BigInt(object.capacityBytes)
-        : isSet(object.capacity_bytes)
-        ? BigInt(object.capacity_bytes)
-        : 0n,
-      nodeExpansionRequired: isSet(object.nodeExpansionRequired)
-        ? globalThis.Boolean(object.nodeExpansionRequired)
-        : isSet(object.node_expansion_required)
-        ? globalThis.Boolean(object.node_expansion_required)
-        : false,
-    };
+  create(base?: DeepPartial<ControllerExpandVolumeResponse>): ControllerExpandVolumeResponse {
+    return ControllerExpandVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: ControllerExpandVolumeResponse): unknown {
-    const obj: any = {};
-    if (message.capacityBytes !== 0n) {
-      obj.capacityBytes = message.capacityBytes.toString();
-    }
-    if (message.nodeExpansionRequired !== false) {
-      obj.nodeExpansionRequired = message.nodeExpansionRequired;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<ControllerExpandVolumeResponse>, I>>(base?: I): ControllerExpandVolumeResponse {
-    return ControllerExpandVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<ControllerExpandVolumeResponse>, I>>(
-    object: I,
-  ): ControllerExpandVolumeResponse {
-    const message = createBaseControllerExpandVolumeResponse() as any;
+  fromPartial(object: DeepPartial<ControllerExpandVolumeResponse>): ControllerExpandVolumeResponse {
+    const message = createBaseControllerExpandVolumeResponse() as Unfinished<ControllerExpandVolumeResponse>;
     message.capacityBytes = (object.capacityBytes !== undefined && object.capacityBytes !== null)
       ? BigInt(object.capacityBytes)
       : 0n;
@@ -10016,7 +7006,7 @@ export const NodeStageVolumeRequest: MessageFns<NodeStageVolumeRequest> = {
       writer.uint32(10).string(message.volumeId);
     }
     globalThis.Object.entries(message.publishContext).forEach(([key, value]: [string, string]) => {
-      NodeStageVolumeRequest_PublishContextEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      NodeStageVolumeRequest_PublishContextEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     if (message.stagingTargetPath !== "") {
       writer.uint32(26).string(message.stagingTargetPath);
@@ -10025,24 +7015,24 @@ export const NodeStageVolumeRequest: MessageFns<NodeStageVolumeRequest> = {
       VolumeCapability.encode(message.volumeCapability, writer.uint32(34).fork()).join();
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      NodeStageVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
+      NodeStageVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(42).fork()).join();
     });
     globalThis.Object.entries(message.volumeContext).forEach(([key, value]: [string, string]) => {
-      NodeStageVolumeRequest_VolumeContextEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
+      NodeStageVolumeRequest_VolumeContextEntry.encode({ key, value }, writer.uint32(50).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeStageVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeStageVolumeRequest() as any;
+      const message = createBaseNodeStageVolumeRequest() as Unfinished<NodeStageVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10111,144 +7101,15 @@ export const NodeStageVolumeRequest: MessageFns<NodeStageVolumeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeStageVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      publishContext: isObject(object.publishContext)
-        ? (globalThis.Object.entries(object.publishContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.publish_context)
-        ? (globalThis.Object.entries(object.publish_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      stagingTargetPath: isSet(object.stagingTargetPath)
-        ? globalThis.String(object.stagingTargetPath)
-        : isSet(object.staging_target_path)
-        ? globalThis.String(object.staging_target_path)
-        : "",
-      volumeCapability: isSet(object.volumeCapability)
-        ? VolumeCapability.fromJSON(object.volumeCapability)
-        : isSet(object.volume_capability)
-        ? VolumeCapability.fromJSON(object.volume_capability)
-        : undefined,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeContext: isObject(object.volumeContext)
-        ? (globalThis.Object.entries(object.volumeContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.volume_context)
-        ? (globalThis.Object.entries(object.volume_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<NodeStageVolumeRequest>): NodeStageVolumeRequest {
+    return NodeStageVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeStageVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.publishContext) {
-      const entries = globalThis.Object.entries(message.publishContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.publishContext = {};
-        entries.forEach(([k, v]) => {
-          obj.publishContext[k] = v;
-        });
-      }
-    }
-    if (message.stagingTargetPath !== "") {
-      obj.stagingTargetPath = message.stagingTargetPath;
-    }
-    if (message.volumeCapability !== undefined) {
-      obj.volumeCapability = VolumeCapability.toJSON(message.volumeCapability);
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.volumeContext) {
-      const entries = globalThis.Object.entries(message.volumeContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.volumeContext = {};
-        entries.forEach(([k, v]) => {
-          obj.volumeContext[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeStageVolumeRequest>, I>>(base?: I): NodeStageVolumeRequest {
-    return NodeStageVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeStageVolumeRequest>, I>>(object: I): NodeStageVolumeRequest {
-    const message = createBaseNodeStageVolumeRequest() as any;
+  fromPartial(object: DeepPartial<NodeStageVolumeRequest>): NodeStageVolumeRequest {
+    const message = createBaseNodeStageVolumeRequest() as Unfinished<NodeStageVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.publishContext = (globalThis.Object.entries(object.publishContext ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -10302,14 +7163,14 @@ export const NodeStageVolumeRequest_PublishContextEntry: MessageFns<NodeStageVol
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeStageVolumeRequest_PublishContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeStageVolumeRequest_PublishContextEntry() as any;
+      const message = createBaseNodeStageVolumeRequest_PublishContextEntry() as Unfinished<NodeStageVolumeRequest_PublishContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10337,37 +7198,17 @@ export const NodeStageVolumeRequest_PublishContextEntry: MessageFns<NodeStageVol
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeStageVolumeRequest_PublishContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<NodeStageVolumeRequest_PublishContextEntry>): NodeStageVolumeRequest_PublishContextEntry {
+    return NodeStageVolumeRequest_PublishContextEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeStageVolumeRequest_PublishContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeStageVolumeRequest_PublishContextEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<NodeStageVolumeRequest_PublishContextEntry>,
   ): NodeStageVolumeRequest_PublishContextEntry {
-    return NodeStageVolumeRequest_PublishContextEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeStageVolumeRequest_PublishContextEntry>, I>>(
-    object: I,
-  ): NodeStageVolumeRequest_PublishContextEntry {
-    const message = createBaseNodeStageVolumeRequest_PublishContextEntry() as any;
+    const message = createBaseNodeStageVolumeRequest_PublishContextEntry() as Unfinished<NodeStageVolumeRequest_PublishContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -10391,14 +7232,14 @@ export const NodeStageVolumeRequest_SecretsEntry: MessageFns<NodeStageVolumeRequ
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeStageVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeStageVolumeRequest_SecretsEntry() as any;
+      const message = createBaseNodeStageVolumeRequest_SecretsEntry() as Unfinished<NodeStageVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10426,37 +7267,15 @@ export const NodeStageVolumeRequest_SecretsEntry: MessageFns<NodeStageVolumeRequ
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeStageVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<NodeStageVolumeRequest_SecretsEntry>): NodeStageVolumeRequest_SecretsEntry {
+    return NodeStageVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeStageVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeStageVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): NodeStageVolumeRequest_SecretsEntry {
-    return NodeStageVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeStageVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): NodeStageVolumeRequest_SecretsEntry {
-    const message = createBaseNodeStageVolumeRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<NodeStageVolumeRequest_SecretsEntry>): NodeStageVolumeRequest_SecretsEntry {
+    const message = createBaseNodeStageVolumeRequest_SecretsEntry() as Unfinished<NodeStageVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -10480,14 +7299,14 @@ export const NodeStageVolumeRequest_VolumeContextEntry: MessageFns<NodeStageVolu
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeStageVolumeRequest_VolumeContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeStageVolumeRequest_VolumeContextEntry() as any;
+      const message = createBaseNodeStageVolumeRequest_VolumeContextEntry() as Unfinished<NodeStageVolumeRequest_VolumeContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10515,37 +7334,17 @@ export const NodeStageVolumeRequest_VolumeContextEntry: MessageFns<NodeStageVolu
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeStageVolumeRequest_VolumeContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<NodeStageVolumeRequest_VolumeContextEntry>): NodeStageVolumeRequest_VolumeContextEntry {
+    return NodeStageVolumeRequest_VolumeContextEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeStageVolumeRequest_VolumeContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeStageVolumeRequest_VolumeContextEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<NodeStageVolumeRequest_VolumeContextEntry>,
   ): NodeStageVolumeRequest_VolumeContextEntry {
-    return NodeStageVolumeRequest_VolumeContextEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeStageVolumeRequest_VolumeContextEntry>, I>>(
-    object: I,
-  ): NodeStageVolumeRequest_VolumeContextEntry {
-    const message = createBaseNodeStageVolumeRequest_VolumeContextEntry() as any;
+    const message = createBaseNodeStageVolumeRequest_VolumeContextEntry() as Unfinished<NodeStageVolumeRequest_VolumeContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -10563,14 +7362,14 @@ export const NodeStageVolumeResponse: MessageFns<NodeStageVolumeResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeStageVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeStageVolumeResponse() as any;
+      const message = createBaseNodeStageVolumeResponse() as Unfinished<NodeStageVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10582,24 +7381,15 @@ export const NodeStageVolumeResponse: MessageFns<NodeStageVolumeResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): NodeStageVolumeResponse {
-    return {};
+  create(base?: DeepPartial<NodeStageVolumeResponse>): NodeStageVolumeResponse {
+    return NodeStageVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: NodeStageVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeStageVolumeResponse>, I>>(base?: I): NodeStageVolumeResponse {
-    return NodeStageVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeStageVolumeResponse>, I>>(_: I): NodeStageVolumeResponse {
-    const message = createBaseNodeStageVolumeResponse() as any;
+  fromPartial(_: DeepPartial<NodeStageVolumeResponse>): NodeStageVolumeResponse {
+    const message = createBaseNodeStageVolumeResponse() as Unfinished<NodeStageVolumeResponse>;
     return message;
   },
 };
@@ -10621,14 +7411,14 @@ export const NodeUnstageVolumeRequest: MessageFns<NodeUnstageVolumeRequest> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeUnstageVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeUnstageVolumeRequest() as any;
+      const message = createBaseNodeUnstageVolumeRequest() as Unfinished<NodeUnstageVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10656,41 +7446,15 @@ export const NodeUnstageVolumeRequest: MessageFns<NodeUnstageVolumeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeUnstageVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      stagingTargetPath: isSet(object.stagingTargetPath)
-        ? globalThis.String(object.stagingTargetPath)
-        : isSet(object.staging_target_path)
-        ? globalThis.String(object.staging_target_path)
-        : "",
-    };
+  create(base?: DeepPartial<NodeUnstageVolumeRequest>): NodeUnstageVolumeRequest {
+    return NodeUnstageVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeUnstageVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.stagingTargetPath !== "") {
-      obj.stagingTargetPath = message.stagingTargetPath;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeUnstageVolumeRequest>, I>>(base?: I): NodeUnstageVolumeRequest {
-    return NodeUnstageVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeUnstageVolumeRequest>, I>>(object: I): NodeUnstageVolumeRequest {
-    const message = createBaseNodeUnstageVolumeRequest() as any;
+  fromPartial(object: DeepPartial<NodeUnstageVolumeRequest>): NodeUnstageVolumeRequest {
+    const message = createBaseNodeUnstageVolumeRequest() as Unfinished<NodeUnstageVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.stagingTargetPath = object.stagingTargetPath ?? "";
     return message;
@@ -10708,14 +7472,14 @@ export const NodeUnstageVolumeResponse: MessageFns<NodeUnstageVolumeResponse> = 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeUnstageVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeUnstageVolumeResponse() as any;
+      const message = createBaseNodeUnstageVolumeResponse() as Unfinished<NodeUnstageVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10727,24 +7491,15 @@ export const NodeUnstageVolumeResponse: MessageFns<NodeUnstageVolumeResponse> = 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): NodeUnstageVolumeResponse {
-    return {};
+  create(base?: DeepPartial<NodeUnstageVolumeResponse>): NodeUnstageVolumeResponse {
+    return NodeUnstageVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: NodeUnstageVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeUnstageVolumeResponse>, I>>(base?: I): NodeUnstageVolumeResponse {
-    return NodeUnstageVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeUnstageVolumeResponse>, I>>(_: I): NodeUnstageVolumeResponse {
-    const message = createBaseNodeUnstageVolumeResponse() as any;
+  fromPartial(_: DeepPartial<NodeUnstageVolumeResponse>): NodeUnstageVolumeResponse {
+    const message = createBaseNodeUnstageVolumeResponse() as Unfinished<NodeUnstageVolumeResponse>;
     return message;
   },
 };
@@ -10768,7 +7523,7 @@ export const NodePublishVolumeRequest: MessageFns<NodePublishVolumeRequest> = {
       writer.uint32(10).string(message.volumeId);
     }
     globalThis.Object.entries(message.publishContext).forEach(([key, value]: [string, string]) => {
-      NodePublishVolumeRequest_PublishContextEntry.encode({ key: key as any, value }, writer.uint32(18).fork()).join();
+      NodePublishVolumeRequest_PublishContextEntry.encode({ key, value }, writer.uint32(18).fork()).join();
     });
     if (message.stagingTargetPath !== "") {
       writer.uint32(26).string(message.stagingTargetPath);
@@ -10783,24 +7538,24 @@ export const NodePublishVolumeRequest: MessageFns<NodePublishVolumeRequest> = {
       writer.uint32(48).bool(message.readonly);
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      NodePublishVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(58).fork()).join();
+      NodePublishVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(58).fork()).join();
     });
     globalThis.Object.entries(message.volumeContext).forEach(([key, value]: [string, string]) => {
-      NodePublishVolumeRequest_VolumeContextEntry.encode({ key: key as any, value }, writer.uint32(66).fork()).join();
+      NodePublishVolumeRequest_VolumeContextEntry.encode({ key, value }, writer.uint32(66).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodePublishVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodePublishVolumeRequest() as any;
+      const message = createBaseNodePublishVolumeRequest() as Unfinished<NodePublishVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -10885,156 +7640,15 @@ export const NodePublishVolumeRequest: MessageFns<NodePublishVolumeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodePublishVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      publishContext: isObject(object.publishContext)
-        ? (globalThis.Object.entries(object.publishContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.publish_context)
-        ? (globalThis.Object.entries(object.publish_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      stagingTargetPath: isSet(object.stagingTargetPath)
-        ? globalThis.String(object.stagingTargetPath)
-        : isSet(object.staging_target_path)
-        ? globalThis.String(object.staging_target_path)
-        : "",
-      targetPath: isSet(object.targetPath)
-        ? globalThis.String(object.targetPath)
-        : isSet(object.target_path)
-        ? globalThis.String(object.target_path)
-        : "",
-      volumeCapability: isSet(object.volumeCapability)
-        ? VolumeCapability.fromJSON(object.volumeCapability)
-        : isSet(object.volume_capability)
-        ? VolumeCapability.fromJSON(object.volume_capability)
-        : undefined,
-      readonly: isSet(object.readonly) ? globalThis.Boolean(object.readonly) : false,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      volumeContext: isObject(object.volumeContext)
-        ? (globalThis.Object.entries(object.volumeContext) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : isObject(object.volume_context)
-        ? (globalThis.Object.entries(object.volume_context) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<NodePublishVolumeRequest>): NodePublishVolumeRequest {
+    return NodePublishVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodePublishVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.publishContext) {
-      const entries = globalThis.Object.entries(message.publishContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.publishContext = {};
-        entries.forEach(([k, v]) => {
-          obj.publishContext[k] = v;
-        });
-      }
-    }
-    if (message.stagingTargetPath !== "") {
-      obj.stagingTargetPath = message.stagingTargetPath;
-    }
-    if (message.targetPath !== "") {
-      obj.targetPath = message.targetPath;
-    }
-    if (message.volumeCapability !== undefined) {
-      obj.volumeCapability = VolumeCapability.toJSON(message.volumeCapability);
-    }
-    if (message.readonly !== false) {
-      obj.readonly = message.readonly;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.volumeContext) {
-      const entries = globalThis.Object.entries(message.volumeContext) as [string, string][];
-      if (entries.length > 0) {
-        obj.volumeContext = {};
-        entries.forEach(([k, v]) => {
-          obj.volumeContext[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodePublishVolumeRequest>, I>>(base?: I): NodePublishVolumeRequest {
-    return NodePublishVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodePublishVolumeRequest>, I>>(object: I): NodePublishVolumeRequest {
-    const message = createBaseNodePublishVolumeRequest() as any;
+  fromPartial(object: DeepPartial<NodePublishVolumeRequest>): NodePublishVolumeRequest {
+    const message = createBaseNodePublishVolumeRequest() as Unfinished<NodePublishVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.publishContext = (globalThis.Object.entries(object.publishContext ?? {}) as [string, string][]).reduce(
       (acc: { [key: string]: string }, [key, value]: [string, string]) => {
@@ -11093,14 +7707,14 @@ export const NodePublishVolumeRequest_PublishContextEntry: MessageFns<NodePublis
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodePublishVolumeRequest_PublishContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodePublishVolumeRequest_PublishContextEntry() as any;
+      const message = createBaseNodePublishVolumeRequest_PublishContextEntry() as Unfinished<NodePublishVolumeRequest_PublishContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11128,37 +7742,19 @@ export const NodePublishVolumeRequest_PublishContextEntry: MessageFns<NodePublis
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodePublishVolumeRequest_PublishContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: NodePublishVolumeRequest_PublishContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodePublishVolumeRequest_PublishContextEntry>, I>>(
-    base?: I,
+  create(
+    base?: DeepPartial<NodePublishVolumeRequest_PublishContextEntry>,
   ): NodePublishVolumeRequest_PublishContextEntry {
-    return NodePublishVolumeRequest_PublishContextEntry.fromPartial(base ?? ({} as any));
+    return NodePublishVolumeRequest_PublishContextEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<NodePublishVolumeRequest_PublishContextEntry>, I>>(
-    object: I,
+  fromPartial(
+    object: DeepPartial<NodePublishVolumeRequest_PublishContextEntry>,
   ): NodePublishVolumeRequest_PublishContextEntry {
-    const message = createBaseNodePublishVolumeRequest_PublishContextEntry() as any;
+    const message = createBaseNodePublishVolumeRequest_PublishContextEntry() as Unfinished<NodePublishVolumeRequest_PublishContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -11182,14 +7778,14 @@ export const NodePublishVolumeRequest_SecretsEntry: MessageFns<NodePublishVolume
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodePublishVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodePublishVolumeRequest_SecretsEntry() as any;
+      const message = createBaseNodePublishVolumeRequest_SecretsEntry() as Unfinished<NodePublishVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11217,37 +7813,15 @@ export const NodePublishVolumeRequest_SecretsEntry: MessageFns<NodePublishVolume
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodePublishVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<NodePublishVolumeRequest_SecretsEntry>): NodePublishVolumeRequest_SecretsEntry {
+    return NodePublishVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodePublishVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodePublishVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): NodePublishVolumeRequest_SecretsEntry {
-    return NodePublishVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodePublishVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): NodePublishVolumeRequest_SecretsEntry {
-    const message = createBaseNodePublishVolumeRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<NodePublishVolumeRequest_SecretsEntry>): NodePublishVolumeRequest_SecretsEntry {
+    const message = createBaseNodePublishVolumeRequest_SecretsEntry() as Unfinished<NodePublishVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -11274,14 +7848,14 @@ export const NodePublishVolumeRequest_VolumeContextEntry: MessageFns<NodePublish
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodePublishVolumeRequest_VolumeContextEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodePublishVolumeRequest_VolumeContextEntry() as any;
+      const message = createBaseNodePublishVolumeRequest_VolumeContextEntry() as Unfinished<NodePublishVolumeRequest_VolumeContextEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11309,37 +7883,17 @@ export const NodePublishVolumeRequest_VolumeContextEntry: MessageFns<NodePublish
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodePublishVolumeRequest_VolumeContextEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<NodePublishVolumeRequest_VolumeContextEntry>): NodePublishVolumeRequest_VolumeContextEntry {
+    return NodePublishVolumeRequest_VolumeContextEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodePublishVolumeRequest_VolumeContextEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodePublishVolumeRequest_VolumeContextEntry>, I>>(
-    base?: I,
+  fromPartial(
+    object: DeepPartial<NodePublishVolumeRequest_VolumeContextEntry>,
   ): NodePublishVolumeRequest_VolumeContextEntry {
-    return NodePublishVolumeRequest_VolumeContextEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodePublishVolumeRequest_VolumeContextEntry>, I>>(
-    object: I,
-  ): NodePublishVolumeRequest_VolumeContextEntry {
-    const message = createBaseNodePublishVolumeRequest_VolumeContextEntry() as any;
+    const message = createBaseNodePublishVolumeRequest_VolumeContextEntry() as Unfinished<NodePublishVolumeRequest_VolumeContextEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -11357,14 +7911,14 @@ export const NodePublishVolumeResponse: MessageFns<NodePublishVolumeResponse> = 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodePublishVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodePublishVolumeResponse() as any;
+      const message = createBaseNodePublishVolumeResponse() as Unfinished<NodePublishVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11376,24 +7930,15 @@ export const NodePublishVolumeResponse: MessageFns<NodePublishVolumeResponse> = 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): NodePublishVolumeResponse {
-    return {};
+  create(base?: DeepPartial<NodePublishVolumeResponse>): NodePublishVolumeResponse {
+    return NodePublishVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: NodePublishVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodePublishVolumeResponse>, I>>(base?: I): NodePublishVolumeResponse {
-    return NodePublishVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodePublishVolumeResponse>, I>>(_: I): NodePublishVolumeResponse {
-    const message = createBaseNodePublishVolumeResponse() as any;
+  fromPartial(_: DeepPartial<NodePublishVolumeResponse>): NodePublishVolumeResponse {
+    const message = createBaseNodePublishVolumeResponse() as Unfinished<NodePublishVolumeResponse>;
     return message;
   },
 };
@@ -11415,14 +7960,14 @@ export const NodeUnpublishVolumeRequest: MessageFns<NodeUnpublishVolumeRequest> 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeUnpublishVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeUnpublishVolumeRequest() as any;
+      const message = createBaseNodeUnpublishVolumeRequest() as Unfinished<NodeUnpublishVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11450,41 +7995,15 @@ export const NodeUnpublishVolumeRequest: MessageFns<NodeUnpublishVolumeRequest> 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeUnpublishVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      targetPath: isSet(object.targetPath)
-        ? globalThis.String(object.targetPath)
-        : isSet(object.target_path)
-        ? globalThis.String(object.target_path)
-        : "",
-    };
+  create(base?: DeepPartial<NodeUnpublishVolumeRequest>): NodeUnpublishVolumeRequest {
+    return NodeUnpublishVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeUnpublishVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.targetPath !== "") {
-      obj.targetPath = message.targetPath;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeUnpublishVolumeRequest>, I>>(base?: I): NodeUnpublishVolumeRequest {
-    return NodeUnpublishVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeUnpublishVolumeRequest>, I>>(object: I): NodeUnpublishVolumeRequest {
-    const message = createBaseNodeUnpublishVolumeRequest() as any;
+  fromPartial(object: DeepPartial<NodeUnpublishVolumeRequest>): NodeUnpublishVolumeRequest {
+    const message = createBaseNodeUnpublishVolumeRequest() as Unfinished<NodeUnpublishVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.targetPath = object.targetPath ?? "";
     return message;
@@ -11502,14 +8021,14 @@ export const NodeUnpublishVolumeResponse: MessageFns<NodeUnpublishVolumeResponse
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeUnpublishVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeUnpublishVolumeResponse() as any;
+      const message = createBaseNodeUnpublishVolumeResponse() as Unfinished<NodeUnpublishVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11521,24 +8040,15 @@ export const NodeUnpublishVolumeResponse: MessageFns<NodeUnpublishVolumeResponse
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): NodeUnpublishVolumeResponse {
-    return {};
+  create(base?: DeepPartial<NodeUnpublishVolumeResponse>): NodeUnpublishVolumeResponse {
+    return NodeUnpublishVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(_: NodeUnpublishVolumeResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeUnpublishVolumeResponse>, I>>(base?: I): NodeUnpublishVolumeResponse {
-    return NodeUnpublishVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeUnpublishVolumeResponse>, I>>(_: I): NodeUnpublishVolumeResponse {
-    const message = createBaseNodeUnpublishVolumeResponse() as any;
+  fromPartial(_: DeepPartial<NodeUnpublishVolumeResponse>): NodeUnpublishVolumeResponse {
+    const message = createBaseNodeUnpublishVolumeResponse() as Unfinished<NodeUnpublishVolumeResponse>;
     return message;
   },
 };
@@ -11563,14 +8073,14 @@ export const NodeGetVolumeStatsRequest: MessageFns<NodeGetVolumeStatsRequest> = 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeGetVolumeStatsRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeGetVolumeStatsRequest() as any;
+      const message = createBaseNodeGetVolumeStatsRequest() as Unfinished<NodeGetVolumeStatsRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11606,49 +8116,15 @@ export const NodeGetVolumeStatsRequest: MessageFns<NodeGetVolumeStatsRequest> = 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeGetVolumeStatsRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      volumePath: isSet(object.volumePath)
-        ? globalThis.String(object.volumePath)
-        : isSet(object.volume_path)
-        ? globalThis.String(object.volume_path)
-        : "",
-      stagingTargetPath: isSet(object.stagingTargetPath)
-        ? globalThis.String(object.stagingTargetPath)
-        : isSet(object.staging_target_path)
-        ? globalThis.String(object.staging_target_path)
-        : "",
-    };
+  create(base?: DeepPartial<NodeGetVolumeStatsRequest>): NodeGetVolumeStatsRequest {
+    return NodeGetVolumeStatsRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeGetVolumeStatsRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.volumePath !== "") {
-      obj.volumePath = message.volumePath;
-    }
-    if (message.stagingTargetPath !== "") {
-      obj.stagingTargetPath = message.stagingTargetPath;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeGetVolumeStatsRequest>, I>>(base?: I): NodeGetVolumeStatsRequest {
-    return NodeGetVolumeStatsRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeGetVolumeStatsRequest>, I>>(object: I): NodeGetVolumeStatsRequest {
-    const message = createBaseNodeGetVolumeStatsRequest() as any;
+  fromPartial(object: DeepPartial<NodeGetVolumeStatsRequest>): NodeGetVolumeStatsRequest {
+    const message = createBaseNodeGetVolumeStatsRequest() as Unfinished<NodeGetVolumeStatsRequest>;
     message.volumeId = object.volumeId ?? "";
     message.volumePath = object.volumePath ?? "";
     message.stagingTargetPath = object.stagingTargetPath ?? "";
@@ -11673,14 +8149,14 @@ export const NodeGetVolumeStatsResponse: MessageFns<NodeGetVolumeStatsResponse> 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeGetVolumeStatsResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeGetVolumeStatsResponse() as any;
+      const message = createBaseNodeGetVolumeStatsResponse() as Unfinished<NodeGetVolumeStatsResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11708,37 +8184,15 @@ export const NodeGetVolumeStatsResponse: MessageFns<NodeGetVolumeStatsResponse> 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeGetVolumeStatsResponse {
-    return {
-      usage: globalThis.Array.isArray(object?.usage) ? object.usage.map((e: any) => VolumeUsage.fromJSON(e)) : [],
-      volumeCondition: isSet(object.volumeCondition)
-        ? VolumeCondition.fromJSON(object.volumeCondition)
-        : isSet(object.volume_condition)
-        ? VolumeCondition.fromJSON(object.volume_condition)
-        : undefined,
-    };
+  create(base?: DeepPartial<NodeGetVolumeStatsResponse>): NodeGetVolumeStatsResponse {
+    return NodeGetVolumeStatsResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeGetVolumeStatsResponse): unknown {
-    const obj: any = {};
-    if (message.usage?.length) {
-      obj.usage = message.usage.map((e) => VolumeUsage.toJSON(e));
-    }
-    if (message.volumeCondition !== undefined) {
-      obj.volumeCondition = VolumeCondition.toJSON(message.volumeCondition);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeGetVolumeStatsResponse>, I>>(base?: I): NodeGetVolumeStatsResponse {
-    return NodeGetVolumeStatsResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeGetVolumeStatsResponse>, I>>(object: I): NodeGetVolumeStatsResponse {
-    const message = createBaseNodeGetVolumeStatsResponse() as any;
+  fromPartial(object: DeepPartial<NodeGetVolumeStatsResponse>): NodeGetVolumeStatsResponse {
+    const message = createBaseNodeGetVolumeStatsResponse() as Unfinished<NodeGetVolumeStatsResponse>;
     message.usage = object.usage?.map((e) => VolumeUsage.fromPartial(e)) || [];
     message.volumeCondition = (object.volumeCondition !== undefined && object.volumeCondition !== null)
       ? VolumeCondition.fromPartial(object.volumeCondition)
@@ -11779,14 +8233,14 @@ export const VolumeUsage: MessageFns<VolumeUsage> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeUsage {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeUsage() as any;
+      const message = createBaseVolumeUsage() as Unfinished<VolumeUsage>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11819,7 +8273,7 @@ export const VolumeUsage: MessageFns<VolumeUsage> = {
               break;
             }
 
-            message.unit = reader.int32() as any;
+            message.unit = reader.int32();
             continue;
           }
         }
@@ -11830,41 +8284,15 @@ export const VolumeUsage: MessageFns<VolumeUsage> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeUsage {
-    return {
-      available: isSet(object.available) ? BigInt(object.available) : 0n,
-      total: isSet(object.total) ? BigInt(object.total) : 0n,
-      used: isSet(object.used) ? BigInt(object.used) : 0n,
-      unit: isSet(object.unit) ? volumeUsage_UnitFromJSON(object.unit) : 0,
-    };
+  create(base?: DeepPartial<VolumeUsage>): VolumeUsage {
+    return VolumeUsage.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeUsage): unknown {
-    const obj: any = {};
-    if (message.available !== 0n) {
-      obj.available = message.available.toString();
-    }
-    if (message.total !== 0n) {
-      obj.total = message.total.toString();
-    }
-    if (message.used !== 0n) {
-      obj.used = message.used.toString();
-    }
-    if (message.unit !== 0) {
-      obj.unit = volumeUsage_UnitToJSON(message.unit);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeUsage>, I>>(base?: I): VolumeUsage {
-    return VolumeUsage.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeUsage>, I>>(object: I): VolumeUsage {
-    const message = createBaseVolumeUsage() as any;
+  fromPartial(object: DeepPartial<VolumeUsage>): VolumeUsage {
+    const message = createBaseVolumeUsage() as Unfinished<VolumeUsage>;
     message.available = (object.available !== undefined && object.available !== null) ? BigInt(object.available) : 0n;
     message.total = (object.total !== undefined && object.total !== null) ? BigInt(object.total) : 0n;
     message.used = (object.used !== undefined && object.used !== null) ? BigInt(object.used) : 0n;
@@ -11890,14 +8318,14 @@ export const VolumeCondition: MessageFns<VolumeCondition> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): VolumeCondition {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeCondition() as any;
+      const message = createBaseVolumeCondition() as Unfinished<VolumeCondition>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11925,33 +8353,15 @@ export const VolumeCondition: MessageFns<VolumeCondition> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): VolumeCondition {
-    return {
-      abnormal: isSet(object.abnormal) ? globalThis.Boolean(object.abnormal) : false,
-      message: isSet(object.message) ? globalThis.String(object.message) : "",
-    };
+  create(base?: DeepPartial<VolumeCondition>): VolumeCondition {
+    return VolumeCondition.fromPartial(base ?? {});
   },
-
-  toJSON(message: VolumeCondition): unknown {
-    const obj: any = {};
-    if (message.abnormal !== false) {
-      obj.abnormal = message.abnormal;
-    }
-    if (message.message !== "") {
-      obj.message = message.message;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeCondition>, I>>(base?: I): VolumeCondition {
-    return VolumeCondition.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeCondition>, I>>(object: I): VolumeCondition {
-    const message = createBaseVolumeCondition() as any;
+  fromPartial(object: DeepPartial<VolumeCondition>): VolumeCondition {
+    const message = createBaseVolumeCondition() as Unfinished<VolumeCondition>;
     message.abnormal = object.abnormal ?? false;
     message.message = object.message ?? "";
     return message;
@@ -11969,14 +8379,14 @@ export const NodeGetCapabilitiesRequest: MessageFns<NodeGetCapabilitiesRequest> 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeGetCapabilitiesRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeGetCapabilitiesRequest() as any;
+      const message = createBaseNodeGetCapabilitiesRequest() as Unfinished<NodeGetCapabilitiesRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -11988,24 +8398,15 @@ export const NodeGetCapabilitiesRequest: MessageFns<NodeGetCapabilitiesRequest> 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): NodeGetCapabilitiesRequest {
-    return {};
+  create(base?: DeepPartial<NodeGetCapabilitiesRequest>): NodeGetCapabilitiesRequest {
+    return NodeGetCapabilitiesRequest.fromPartial(base ?? {});
   },
-
-  toJSON(_: NodeGetCapabilitiesRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeGetCapabilitiesRequest>, I>>(base?: I): NodeGetCapabilitiesRequest {
-    return NodeGetCapabilitiesRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeGetCapabilitiesRequest>, I>>(_: I): NodeGetCapabilitiesRequest {
-    const message = createBaseNodeGetCapabilitiesRequest() as any;
+  fromPartial(_: DeepPartial<NodeGetCapabilitiesRequest>): NodeGetCapabilitiesRequest {
+    const message = createBaseNodeGetCapabilitiesRequest() as Unfinished<NodeGetCapabilitiesRequest>;
     return message;
   },
 };
@@ -12024,14 +8425,14 @@ export const NodeGetCapabilitiesResponse: MessageFns<NodeGetCapabilitiesResponse
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeGetCapabilitiesResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeGetCapabilitiesResponse() as any;
+      const message = createBaseNodeGetCapabilitiesResponse() as Unfinished<NodeGetCapabilitiesResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12051,31 +8452,15 @@ export const NodeGetCapabilitiesResponse: MessageFns<NodeGetCapabilitiesResponse
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeGetCapabilitiesResponse {
-    return {
-      capabilities: globalThis.Array.isArray(object?.capabilities)
-        ? object.capabilities.map((e: any) => NodeServiceCapability.fromJSON(e))
-        : [],
-    };
+  create(base?: DeepPartial<NodeGetCapabilitiesResponse>): NodeGetCapabilitiesResponse {
+    return NodeGetCapabilitiesResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeGetCapabilitiesResponse): unknown {
-    const obj: any = {};
-    if (message.capabilities?.length) {
-      obj.capabilities = message.capabilities.map((e) => NodeServiceCapability.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeGetCapabilitiesResponse>, I>>(base?: I): NodeGetCapabilitiesResponse {
-    return NodeGetCapabilitiesResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeGetCapabilitiesResponse>, I>>(object: I): NodeGetCapabilitiesResponse {
-    const message = createBaseNodeGetCapabilitiesResponse() as any;
+  fromPartial(object: DeepPartial<NodeGetCapabilitiesResponse>): NodeGetCapabilitiesResponse {
+    const message = createBaseNodeGetCapabilitiesResponse() as Unfinished<NodeGetCapabilitiesResponse>;
     message.capabilities = object.capabilities?.map((e) => NodeServiceCapability.fromPartial(e)) || [];
     return message;
   },
@@ -12097,14 +8482,14 @@ export const NodeServiceCapability: MessageFns<NodeServiceCapability> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeServiceCapability {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeServiceCapability() as any;
+      const message = createBaseNodeServiceCapability() as Unfinished<NodeServiceCapability>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12124,29 +8509,15 @@ export const NodeServiceCapability: MessageFns<NodeServiceCapability> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeServiceCapability {
-    return {
-      type: isSet(object.rpc) ? { $case: "rpc", value: NodeServiceCapability_RPC.fromJSON(object.rpc) } : undefined,
-    };
+  create(base?: DeepPartial<NodeServiceCapability>): NodeServiceCapability {
+    return NodeServiceCapability.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeServiceCapability): unknown {
-    const obj: any = {};
-    if (message.type?.$case === "rpc") {
-      obj.rpc = NodeServiceCapability_RPC.toJSON(message.type.value);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeServiceCapability>, I>>(base?: I): NodeServiceCapability {
-    return NodeServiceCapability.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeServiceCapability>, I>>(object: I): NodeServiceCapability {
-    const message = createBaseNodeServiceCapability() as any;
+  fromPartial(object: DeepPartial<NodeServiceCapability>): NodeServiceCapability {
+    const message = createBaseNodeServiceCapability() as Unfinished<NodeServiceCapability>;
     switch (object.type?.$case) {
       case "rpc": {
         if (object.type?.value !== undefined && object.type?.value !== null) {
@@ -12173,14 +8544,14 @@ export const NodeServiceCapability_RPC: MessageFns<NodeServiceCapability_RPC> = 
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeServiceCapability_RPC {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeServiceCapability_RPC() as any;
+      const message = createBaseNodeServiceCapability_RPC() as Unfinished<NodeServiceCapability_RPC>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12189,7 +8560,7 @@ export const NodeServiceCapability_RPC: MessageFns<NodeServiceCapability_RPC> = 
               break;
             }
 
-            message.type = reader.int32() as any;
+            message.type = reader.int32();
             continue;
           }
         }
@@ -12200,27 +8571,15 @@ export const NodeServiceCapability_RPC: MessageFns<NodeServiceCapability_RPC> = 
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeServiceCapability_RPC {
-    return { type: isSet(object.type) ? nodeServiceCapability_RPC_TypeFromJSON(object.type) : 0 };
+  create(base?: DeepPartial<NodeServiceCapability_RPC>): NodeServiceCapability_RPC {
+    return NodeServiceCapability_RPC.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeServiceCapability_RPC): unknown {
-    const obj: any = {};
-    if (message.type !== 0) {
-      obj.type = nodeServiceCapability_RPC_TypeToJSON(message.type);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeServiceCapability_RPC>, I>>(base?: I): NodeServiceCapability_RPC {
-    return NodeServiceCapability_RPC.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeServiceCapability_RPC>, I>>(object: I): NodeServiceCapability_RPC {
-    const message = createBaseNodeServiceCapability_RPC() as any;
+  fromPartial(object: DeepPartial<NodeServiceCapability_RPC>): NodeServiceCapability_RPC {
+    const message = createBaseNodeServiceCapability_RPC() as Unfinished<NodeServiceCapability_RPC>;
     message.type = object.type ?? 0;
     return message;
   },
@@ -12237,14 +8596,14 @@ export const NodeGetInfoRequest: MessageFns<NodeGetInfoRequest> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeGetInfoRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeGetInfoRequest() as any;
+      const message = createBaseNodeGetInfoRequest() as Unfinished<NodeGetInfoRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12256,24 +8615,15 @@ export const NodeGetInfoRequest: MessageFns<NodeGetInfoRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(_: any): NodeGetInfoRequest {
-    return {};
+  create(base?: DeepPartial<NodeGetInfoRequest>): NodeGetInfoRequest {
+    return NodeGetInfoRequest.fromPartial(base ?? {});
   },
-
-  toJSON(_: NodeGetInfoRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeGetInfoRequest>, I>>(base?: I): NodeGetInfoRequest {
-    return NodeGetInfoRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeGetInfoRequest>, I>>(_: I): NodeGetInfoRequest {
-    const message = createBaseNodeGetInfoRequest() as any;
+  fromPartial(_: DeepPartial<NodeGetInfoRequest>): NodeGetInfoRequest {
+    const message = createBaseNodeGetInfoRequest() as Unfinished<NodeGetInfoRequest>;
     return message;
   },
 };
@@ -12301,14 +8651,14 @@ export const NodeGetInfoResponse: MessageFns<NodeGetInfoResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeGetInfoResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeGetInfoResponse() as any;
+      const message = createBaseNodeGetInfoResponse() as Unfinished<NodeGetInfoResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12344,49 +8694,15 @@ export const NodeGetInfoResponse: MessageFns<NodeGetInfoResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeGetInfoResponse {
-    return {
-      nodeId: isSet(object.nodeId)
-        ? globalThis.String(object.nodeId)
-        : isSet(object.node_id)
-        ? globalThis.String(object.node_id)
-        : "",
-      maxVolumesPerNode: isSet(object.maxVolumesPerNode)
-        ? BigInt(object.maxVolumesPerNode)
-        : isSet(object.max_volumes_per_node)
-        ? BigInt(object.max_volumes_per_node)
-        : 0n,
-      accessibleTopology: isSet(object.accessibleTopology)
-        ? Topology.fromJSON(object.accessibleTopology)
-        : isSet(object.accessible_topology)
-        ? Topology.fromJSON(object.accessible_topology)
-        : undefined,
-    };
+  create(base?: DeepPartial<NodeGetInfoResponse>): NodeGetInfoResponse {
+    return NodeGetInfoResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeGetInfoResponse): unknown {
-    const obj: any = {};
-    if (message.nodeId !== "") {
-      obj.nodeId = message.nodeId;
-    }
-    if (message.maxVolumesPerNode !== 0n) {
-      obj.maxVolumesPerNode = message.maxVolumesPerNode.toString();
-    }
-    if (message.accessibleTopology !== undefined) {
-      obj.accessibleTopology = Topology.toJSON(message.accessibleTopology);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeGetInfoResponse>, I>>(base?: I): NodeGetInfoResponse {
-    return NodeGetInfoResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeGetInfoResponse>, I>>(object: I): NodeGetInfoResponse {
-    const message = createBaseNodeGetInfoResponse() as any;
+  fromPartial(object: DeepPartial<NodeGetInfoResponse>): NodeGetInfoResponse {
+    const message = createBaseNodeGetInfoResponse() as Unfinished<NodeGetInfoResponse>;
     message.nodeId = object.nodeId ?? "";
     message.maxVolumesPerNode = (object.maxVolumesPerNode !== undefined && object.maxVolumesPerNode !== null)
       ? BigInt(object.maxVolumesPerNode)
@@ -12427,21 +8743,21 @@ export const NodeExpandVolumeRequest: MessageFns<NodeExpandVolumeRequest> = {
       VolumeCapability.encode(message.volumeCapability, writer.uint32(42).fork()).join();
     }
     globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      NodeExpandVolumeRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(50).fork()).join();
+      NodeExpandVolumeRequest_SecretsEntry.encode({ key, value }, writer.uint32(50).fork()).join();
     });
     return writer;
   },
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeExpandVolumeRequest {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeExpandVolumeRequest() as any;
+      const message = createBaseNodeExpandVolumeRequest() as Unfinished<NodeExpandVolumeRequest>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12504,88 +8820,15 @@ export const NodeExpandVolumeRequest: MessageFns<NodeExpandVolumeRequest> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeExpandVolumeRequest {
-    return {
-      volumeId: isSet(object.volumeId)
-        ? globalThis.String(object.volumeId)
-        : isSet(object.volume_id)
-        ? globalThis.String(object.volume_id)
-        : "",
-      volumePath: isSet(object.volumePath)
-        ? globalThis.String(object.volumePath)
-        : isSet(object.volume_path)
-        ? globalThis.String(object.volume_path)
-        : "",
-      capacityRange: isSet(object.capacityRange)
-        ? CapacityRange.fromJSON(object.capacityRange)
-        : isSet(object.capacity_range)
-        ? CapacityRange.fromJSON(object.capacity_range)
-        : undefined,
-      stagingTargetPath: isSet(object.stagingTargetPath)
-        ? globalThis.String(object.stagingTargetPath)
-        : isSet(object.staging_target_path)
-        ? globalThis.String(object.staging_target_path)
-        : "",
-      volumeCapability: isSet(object.volumeCapability)
-        ? VolumeCapability.fromJSON(object.volumeCapability)
-        : isSet(object.volume_capability)
-        ? VolumeCapability.fromJSON(object.volume_capability)
-        : undefined,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
+  create(base?: DeepPartial<NodeExpandVolumeRequest>): NodeExpandVolumeRequest {
+    return NodeExpandVolumeRequest.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeExpandVolumeRequest): unknown {
-    const obj: any = {};
-    if (message.volumeId !== "") {
-      obj.volumeId = message.volumeId;
-    }
-    if (message.volumePath !== "") {
-      obj.volumePath = message.volumePath;
-    }
-    if (message.capacityRange !== undefined) {
-      obj.capacityRange = CapacityRange.toJSON(message.capacityRange);
-    }
-    if (message.stagingTargetPath !== "") {
-      obj.stagingTargetPath = message.stagingTargetPath;
-    }
-    if (message.volumeCapability !== undefined) {
-      obj.volumeCapability = VolumeCapability.toJSON(message.volumeCapability);
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeExpandVolumeRequest>, I>>(base?: I): NodeExpandVolumeRequest {
-    return NodeExpandVolumeRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeExpandVolumeRequest>, I>>(object: I): NodeExpandVolumeRequest {
-    const message = createBaseNodeExpandVolumeRequest() as any;
+  fromPartial(object: DeepPartial<NodeExpandVolumeRequest>): NodeExpandVolumeRequest {
+    const message = createBaseNodeExpandVolumeRequest() as Unfinished<NodeExpandVolumeRequest>;
     message.volumeId = object.volumeId ?? "";
     message.volumePath = object.volumePath ?? "";
     message.capacityRange = (object.capacityRange !== undefined && object.capacityRange !== null)
@@ -12625,14 +8868,14 @@ export const NodeExpandVolumeRequest_SecretsEntry: MessageFns<NodeExpandVolumeRe
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeExpandVolumeRequest_SecretsEntry {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeExpandVolumeRequest_SecretsEntry() as any;
+      const message = createBaseNodeExpandVolumeRequest_SecretsEntry() as Unfinished<NodeExpandVolumeRequest_SecretsEntry>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12660,37 +8903,15 @@ export const NodeExpandVolumeRequest_SecretsEntry: MessageFns<NodeExpandVolumeRe
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeExpandVolumeRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
+  create(base?: DeepPartial<NodeExpandVolumeRequest_SecretsEntry>): NodeExpandVolumeRequest_SecretsEntry {
+    return NodeExpandVolumeRequest_SecretsEntry.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeExpandVolumeRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeExpandVolumeRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): NodeExpandVolumeRequest_SecretsEntry {
-    return NodeExpandVolumeRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeExpandVolumeRequest_SecretsEntry>, I>>(
-    object: I,
-  ): NodeExpandVolumeRequest_SecretsEntry {
-    const message = createBaseNodeExpandVolumeRequest_SecretsEntry() as any;
+  fromPartial(object: DeepPartial<NodeExpandVolumeRequest_SecretsEntry>): NodeExpandVolumeRequest_SecretsEntry {
+    const message = createBaseNodeExpandVolumeRequest_SecretsEntry() as Unfinished<NodeExpandVolumeRequest_SecretsEntry>;
     message.key = object.key ?? "";
     message.value = object.value ?? "";
     return message;
@@ -12714,14 +8935,14 @@ export const NodeExpandVolumeResponse: MessageFns<NodeExpandVolumeResponse> = {
 
   decode(input: BinaryReader | Uint8Array, length?: number): NodeExpandVolumeResponse {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    const previousRecursionDepth = (reader as CountingReader).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
       throw new globalThis.Error("protobuf decode recursion limit exceeded");
     }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeExpandVolumeResponse() as any;
+      const message = createBaseNodeExpandVolumeResponse() as Unfinished<NodeExpandVolumeResponse>;
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -12741,2370 +8962,18 @@ export const NodeExpandVolumeResponse: MessageFns<NodeExpandVolumeResponse> = {
       }
       return message;
     } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+      (reader as CountingReader).__tsProtoDecodeDepth = previousRecursionDepth;
     }
   },
 
-  fromJSON(object: any): NodeExpandVolumeResponse {
-    return {
-      capacityBytes: isSet(object.capacityBytes)
-        ? BigInt(object.capacityBytes)
-        : isSet(object.capacity_bytes)
-        ? BigInt(object.capacity_bytes)
-        : 0n,
-    };
+  create(base?: DeepPartial<NodeExpandVolumeResponse>): NodeExpandVolumeResponse {
+    return NodeExpandVolumeResponse.fromPartial(base ?? {});
   },
-
-  toJSON(message: NodeExpandVolumeResponse): unknown {
-    const obj: any = {};
-    if (message.capacityBytes !== 0n) {
-      obj.capacityBytes = message.capacityBytes.toString();
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<NodeExpandVolumeResponse>, I>>(base?: I): NodeExpandVolumeResponse {
-    return NodeExpandVolumeResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<NodeExpandVolumeResponse>, I>>(object: I): NodeExpandVolumeResponse {
-    const message = createBaseNodeExpandVolumeResponse() as any;
+  fromPartial(object: DeepPartial<NodeExpandVolumeResponse>): NodeExpandVolumeResponse {
+    const message = createBaseNodeExpandVolumeResponse() as Unfinished<NodeExpandVolumeResponse>;
     message.capacityBytes = (object.capacityBytes !== undefined && object.capacityBytes !== null)
       ? BigInt(object.capacityBytes)
       : 0n;
-    return message;
-  },
-};
-
-function createBaseGroupControllerGetCapabilitiesRequest(): GroupControllerGetCapabilitiesRequest {
-  return {};
-}
-
-export const GroupControllerGetCapabilitiesRequest: MessageFns<GroupControllerGetCapabilitiesRequest> = {
-  encode(_: GroupControllerGetCapabilitiesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GroupControllerGetCapabilitiesRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGroupControllerGetCapabilitiesRequest() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(_: any): GroupControllerGetCapabilitiesRequest {
-    return {};
-  },
-
-  toJSON(_: GroupControllerGetCapabilitiesRequest): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GroupControllerGetCapabilitiesRequest>, I>>(
-    base?: I,
-  ): GroupControllerGetCapabilitiesRequest {
-    return GroupControllerGetCapabilitiesRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GroupControllerGetCapabilitiesRequest>, I>>(
-    _: I,
-  ): GroupControllerGetCapabilitiesRequest {
-    const message = createBaseGroupControllerGetCapabilitiesRequest() as any;
-    return message;
-  },
-};
-
-function createBaseGroupControllerGetCapabilitiesResponse(): GroupControllerGetCapabilitiesResponse {
-  return { capabilities: [] };
-}
-
-export const GroupControllerGetCapabilitiesResponse: MessageFns<GroupControllerGetCapabilitiesResponse> = {
-  encode(message: GroupControllerGetCapabilitiesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.capabilities) {
-      GroupControllerServiceCapability.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GroupControllerGetCapabilitiesResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGroupControllerGetCapabilitiesResponse() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.capabilities.push(GroupControllerServiceCapability.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GroupControllerGetCapabilitiesResponse {
-    return {
-      capabilities: globalThis.Array.isArray(object?.capabilities)
-        ? object.capabilities.map((e: any) => GroupControllerServiceCapability.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: GroupControllerGetCapabilitiesResponse): unknown {
-    const obj: any = {};
-    if (message.capabilities?.length) {
-      obj.capabilities = message.capabilities.map((e) => GroupControllerServiceCapability.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GroupControllerGetCapabilitiesResponse>, I>>(
-    base?: I,
-  ): GroupControllerGetCapabilitiesResponse {
-    return GroupControllerGetCapabilitiesResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GroupControllerGetCapabilitiesResponse>, I>>(
-    object: I,
-  ): GroupControllerGetCapabilitiesResponse {
-    const message = createBaseGroupControllerGetCapabilitiesResponse() as any;
-    message.capabilities = object.capabilities?.map((e) => GroupControllerServiceCapability.fromPartial(e)) || [];
-    return message;
-  },
-};
-
-function createBaseGroupControllerServiceCapability(): GroupControllerServiceCapability {
-  return { type: undefined };
-}
-
-export const GroupControllerServiceCapability: MessageFns<GroupControllerServiceCapability> = {
-  encode(message: GroupControllerServiceCapability, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    switch (message.type?.$case) {
-      case "rpc":
-        GroupControllerServiceCapability_RPC.encode(message.type.value, writer.uint32(10).fork()).join();
-        break;
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GroupControllerServiceCapability {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGroupControllerServiceCapability() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.type = {
-              $case: "rpc",
-              value: GroupControllerServiceCapability_RPC.decode(reader, reader.uint32()),
-            };
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GroupControllerServiceCapability {
-    return {
-      type: isSet(object.rpc)
-        ? { $case: "rpc", value: GroupControllerServiceCapability_RPC.fromJSON(object.rpc) }
-        : undefined,
-    };
-  },
-
-  toJSON(message: GroupControllerServiceCapability): unknown {
-    const obj: any = {};
-    if (message.type?.$case === "rpc") {
-      obj.rpc = GroupControllerServiceCapability_RPC.toJSON(message.type.value);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GroupControllerServiceCapability>, I>>(
-    base?: I,
-  ): GroupControllerServiceCapability {
-    return GroupControllerServiceCapability.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GroupControllerServiceCapability>, I>>(
-    object: I,
-  ): GroupControllerServiceCapability {
-    const message = createBaseGroupControllerServiceCapability() as any;
-    switch (object.type?.$case) {
-      case "rpc": {
-        if (object.type?.value !== undefined && object.type?.value !== null) {
-          message.type = { $case: "rpc", value: GroupControllerServiceCapability_RPC.fromPartial(object.type.value) };
-        }
-        break;
-      }
-    }
-    return message;
-  },
-};
-
-function createBaseGroupControllerServiceCapability_RPC(): GroupControllerServiceCapability_RPC {
-  return { type: 0 };
-}
-
-export const GroupControllerServiceCapability_RPC: MessageFns<GroupControllerServiceCapability_RPC> = {
-  encode(message: GroupControllerServiceCapability_RPC, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.type !== 0) {
-      writer.uint32(8).int32(message.type);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GroupControllerServiceCapability_RPC {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGroupControllerServiceCapability_RPC() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.type = reader.int32() as any;
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GroupControllerServiceCapability_RPC {
-    return { type: isSet(object.type) ? groupControllerServiceCapability_RPC_TypeFromJSON(object.type) : 0 };
-  },
-
-  toJSON(message: GroupControllerServiceCapability_RPC): unknown {
-    const obj: any = {};
-    if (message.type !== 0) {
-      obj.type = groupControllerServiceCapability_RPC_TypeToJSON(message.type);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GroupControllerServiceCapability_RPC>, I>>(
-    base?: I,
-  ): GroupControllerServiceCapability_RPC {
-    return GroupControllerServiceCapability_RPC.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GroupControllerServiceCapability_RPC>, I>>(
-    object: I,
-  ): GroupControllerServiceCapability_RPC {
-    const message = createBaseGroupControllerServiceCapability_RPC() as any;
-    message.type = object.type ?? 0;
-    return message;
-  },
-};
-
-function createBaseCreateVolumeGroupSnapshotRequest(): CreateVolumeGroupSnapshotRequest {
-  return { name: "", sourceVolumeIds: [], secrets: {}, parameters: {} };
-}
-
-export const CreateVolumeGroupSnapshotRequest: MessageFns<CreateVolumeGroupSnapshotRequest> = {
-  encode(message: CreateVolumeGroupSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.name !== "") {
-      writer.uint32(10).string(message.name);
-    }
-    for (const v of message.sourceVolumeIds) {
-      writer.uint32(18).string(v!);
-    }
-    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      CreateVolumeGroupSnapshotRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
-    });
-    globalThis.Object.entries(message.parameters).forEach(([key, value]: [string, string]) => {
-      CreateVolumeGroupSnapshotRequest_ParametersEntry.encode({ key: key as any, value }, writer.uint32(34).fork())
-        .join();
-    });
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeGroupSnapshotRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeGroupSnapshotRequest() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.name = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.sourceVolumeIds.push(reader.string());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            const entry3 = CreateVolumeGroupSnapshotRequest_SecretsEntry.decode(reader, reader.uint32());
-            if (entry3.value !== undefined) {
-              message.secrets[entry3.key] = entry3.value;
-            }
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            const entry4 = CreateVolumeGroupSnapshotRequest_ParametersEntry.decode(reader, reader.uint32());
-            if (entry4.value !== undefined) {
-              message.parameters[entry4.key] = entry4.value;
-            }
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): CreateVolumeGroupSnapshotRequest {
-    return {
-      name: isSet(object.name) ? globalThis.String(object.name) : "",
-      sourceVolumeIds: globalThis.Array.isArray(object?.sourceVolumeIds)
-        ? object.sourceVolumeIds.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.source_volume_ids)
-        ? object.source_volume_ids.map((e: any) => globalThis.String(e))
-        : [],
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-      parameters: isObject(object.parameters)
-        ? (globalThis.Object.entries(object.parameters) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: CreateVolumeGroupSnapshotRequest): unknown {
-    const obj: any = {};
-    if (message.name !== "") {
-      obj.name = message.name;
-    }
-    if (message.sourceVolumeIds?.length) {
-      obj.sourceVolumeIds = message.sourceVolumeIds;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    if (message.parameters) {
-      const entries = globalThis.Object.entries(message.parameters) as [string, string][];
-      if (entries.length > 0) {
-        obj.parameters = {};
-        entries.forEach(([k, v]) => {
-          obj.parameters[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotRequest>, I>>(
-    base?: I,
-  ): CreateVolumeGroupSnapshotRequest {
-    return CreateVolumeGroupSnapshotRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotRequest>, I>>(
-    object: I,
-  ): CreateVolumeGroupSnapshotRequest {
-    const message = createBaseCreateVolumeGroupSnapshotRequest() as any;
-    message.name = object.name ?? "";
-    message.sourceVolumeIds = object.sourceVolumeIds?.map((e) => e) || [];
-    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    message.parameters = (globalThis.Object.entries(object.parameters ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    return message;
-  },
-};
-
-function createBaseCreateVolumeGroupSnapshotRequest_SecretsEntry(): CreateVolumeGroupSnapshotRequest_SecretsEntry {
-  return { key: "", value: "" };
-}
-
-export const CreateVolumeGroupSnapshotRequest_SecretsEntry: MessageFns<CreateVolumeGroupSnapshotRequest_SecretsEntry> =
-  {
-    encode(
-      message: CreateVolumeGroupSnapshotRequest_SecretsEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== "") {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== "") {
-        writer.uint32(18).string(message.value);
-      }
-      return writer;
-    },
-
-    decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeGroupSnapshotRequest_SecretsEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error("protobuf decode recursion limit exceeded");
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseCreateVolumeGroupSnapshotRequest_SecretsEntry() as any;
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = reader.string();
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    fromJSON(object: any): CreateVolumeGroupSnapshotRequest_SecretsEntry {
-      return {
-        key: isSet(object.key) ? globalThis.String(object.key) : "",
-        value: isSet(object.value) ? globalThis.String(object.value) : "",
-      };
-    },
-
-    toJSON(message: CreateVolumeGroupSnapshotRequest_SecretsEntry): unknown {
-      const obj: any = {};
-      if (message.key !== "") {
-        obj.key = message.key;
-      }
-      if (message.value !== "") {
-        obj.value = message.value;
-      }
-      return obj;
-    },
-
-    create<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotRequest_SecretsEntry>, I>>(
-      base?: I,
-    ): CreateVolumeGroupSnapshotRequest_SecretsEntry {
-      return CreateVolumeGroupSnapshotRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotRequest_SecretsEntry>, I>>(
-      object: I,
-    ): CreateVolumeGroupSnapshotRequest_SecretsEntry {
-      const message = createBaseCreateVolumeGroupSnapshotRequest_SecretsEntry() as any;
-      message.key = object.key ?? "";
-      message.value = object.value ?? "";
-      return message;
-    },
-  };
-
-function createBaseCreateVolumeGroupSnapshotRequest_ParametersEntry(): CreateVolumeGroupSnapshotRequest_ParametersEntry {
-  return { key: "", value: "" };
-}
-
-export const CreateVolumeGroupSnapshotRequest_ParametersEntry: MessageFns<
-  CreateVolumeGroupSnapshotRequest_ParametersEntry
-> = {
-  encode(
-    message: CreateVolumeGroupSnapshotRequest_ParametersEntry,
-    writer: BinaryWriter = new BinaryWriter(),
-  ): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeGroupSnapshotRequest_ParametersEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeGroupSnapshotRequest_ParametersEntry() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.key = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): CreateVolumeGroupSnapshotRequest_ParametersEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: CreateVolumeGroupSnapshotRequest_ParametersEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotRequest_ParametersEntry>, I>>(
-    base?: I,
-  ): CreateVolumeGroupSnapshotRequest_ParametersEntry {
-    return CreateVolumeGroupSnapshotRequest_ParametersEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotRequest_ParametersEntry>, I>>(
-    object: I,
-  ): CreateVolumeGroupSnapshotRequest_ParametersEntry {
-    const message = createBaseCreateVolumeGroupSnapshotRequest_ParametersEntry() as any;
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
-    return message;
-  },
-};
-
-function createBaseCreateVolumeGroupSnapshotResponse(): CreateVolumeGroupSnapshotResponse {
-  return { groupSnapshot: undefined };
-}
-
-export const CreateVolumeGroupSnapshotResponse: MessageFns<CreateVolumeGroupSnapshotResponse> = {
-  encode(message: CreateVolumeGroupSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.groupSnapshot !== undefined) {
-      VolumeGroupSnapshot.encode(message.groupSnapshot, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): CreateVolumeGroupSnapshotResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseCreateVolumeGroupSnapshotResponse() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.groupSnapshot = VolumeGroupSnapshot.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): CreateVolumeGroupSnapshotResponse {
-    return {
-      groupSnapshot: isSet(object.groupSnapshot)
-        ? VolumeGroupSnapshot.fromJSON(object.groupSnapshot)
-        : isSet(object.group_snapshot)
-        ? VolumeGroupSnapshot.fromJSON(object.group_snapshot)
-        : undefined,
-    };
-  },
-
-  toJSON(message: CreateVolumeGroupSnapshotResponse): unknown {
-    const obj: any = {};
-    if (message.groupSnapshot !== undefined) {
-      obj.groupSnapshot = VolumeGroupSnapshot.toJSON(message.groupSnapshot);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotResponse>, I>>(
-    base?: I,
-  ): CreateVolumeGroupSnapshotResponse {
-    return CreateVolumeGroupSnapshotResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<CreateVolumeGroupSnapshotResponse>, I>>(
-    object: I,
-  ): CreateVolumeGroupSnapshotResponse {
-    const message = createBaseCreateVolumeGroupSnapshotResponse() as any;
-    message.groupSnapshot = (object.groupSnapshot !== undefined && object.groupSnapshot !== null)
-      ? VolumeGroupSnapshot.fromPartial(object.groupSnapshot)
-      : undefined;
-    return message;
-  },
-};
-
-function createBaseVolumeGroupSnapshot(): VolumeGroupSnapshot {
-  return { groupSnapshotId: "", snapshots: [], creationTime: undefined, readyToUse: false };
-}
-
-export const VolumeGroupSnapshot: MessageFns<VolumeGroupSnapshot> = {
-  encode(message: VolumeGroupSnapshot, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.groupSnapshotId !== "") {
-      writer.uint32(10).string(message.groupSnapshotId);
-    }
-    for (const v of message.snapshots) {
-      Snapshot.encode(v!, writer.uint32(18).fork()).join();
-    }
-    if (message.creationTime !== undefined) {
-      Timestamp.encode(toTimestamp(message.creationTime), writer.uint32(26).fork()).join();
-    }
-    if (message.readyToUse !== false) {
-      writer.uint32(32).bool(message.readyToUse);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): VolumeGroupSnapshot {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseVolumeGroupSnapshot() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.groupSnapshotId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.snapshots.push(Snapshot.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.creationTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.readyToUse = reader.bool();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): VolumeGroupSnapshot {
-    return {
-      groupSnapshotId: isSet(object.groupSnapshotId)
-        ? globalThis.String(object.groupSnapshotId)
-        : isSet(object.group_snapshot_id)
-        ? globalThis.String(object.group_snapshot_id)
-        : "",
-      snapshots: globalThis.Array.isArray(object?.snapshots)
-        ? object.snapshots.map((e: any) => Snapshot.fromJSON(e))
-        : [],
-      creationTime: isSet(object.creationTime)
-        ? fromJsonTimestamp(object.creationTime)
-        : isSet(object.creation_time)
-        ? fromJsonTimestamp(object.creation_time)
-        : undefined,
-      readyToUse: isSet(object.readyToUse)
-        ? globalThis.Boolean(object.readyToUse)
-        : isSet(object.ready_to_use)
-        ? globalThis.Boolean(object.ready_to_use)
-        : false,
-    };
-  },
-
-  toJSON(message: VolumeGroupSnapshot): unknown {
-    const obj: any = {};
-    if (message.groupSnapshotId !== "") {
-      obj.groupSnapshotId = message.groupSnapshotId;
-    }
-    if (message.snapshots?.length) {
-      obj.snapshots = message.snapshots.map((e) => Snapshot.toJSON(e));
-    }
-    if (message.creationTime !== undefined) {
-      obj.creationTime = message.creationTime.toISOString();
-    }
-    if (message.readyToUse !== false) {
-      obj.readyToUse = message.readyToUse;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<VolumeGroupSnapshot>, I>>(base?: I): VolumeGroupSnapshot {
-    return VolumeGroupSnapshot.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<VolumeGroupSnapshot>, I>>(object: I): VolumeGroupSnapshot {
-    const message = createBaseVolumeGroupSnapshot() as any;
-    message.groupSnapshotId = object.groupSnapshotId ?? "";
-    message.snapshots = object.snapshots?.map((e) => Snapshot.fromPartial(e)) || [];
-    message.creationTime = object.creationTime ?? undefined;
-    message.readyToUse = object.readyToUse ?? false;
-    return message;
-  },
-};
-
-function createBaseDeleteVolumeGroupSnapshotRequest(): DeleteVolumeGroupSnapshotRequest {
-  return { groupSnapshotId: "", snapshotIds: [], secrets: {} };
-}
-
-export const DeleteVolumeGroupSnapshotRequest: MessageFns<DeleteVolumeGroupSnapshotRequest> = {
-  encode(message: DeleteVolumeGroupSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.groupSnapshotId !== "") {
-      writer.uint32(10).string(message.groupSnapshotId);
-    }
-    for (const v of message.snapshotIds) {
-      writer.uint32(18).string(v!);
-    }
-    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      DeleteVolumeGroupSnapshotRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
-    });
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DeleteVolumeGroupSnapshotRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteVolumeGroupSnapshotRequest() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.groupSnapshotId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.snapshotIds.push(reader.string());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            const entry3 = DeleteVolumeGroupSnapshotRequest_SecretsEntry.decode(reader, reader.uint32());
-            if (entry3.value !== undefined) {
-              message.secrets[entry3.key] = entry3.value;
-            }
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): DeleteVolumeGroupSnapshotRequest {
-    return {
-      groupSnapshotId: isSet(object.groupSnapshotId)
-        ? globalThis.String(object.groupSnapshotId)
-        : isSet(object.group_snapshot_id)
-        ? globalThis.String(object.group_snapshot_id)
-        : "",
-      snapshotIds: globalThis.Array.isArray(object?.snapshotIds)
-        ? object.snapshotIds.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.snapshot_ids)
-        ? object.snapshot_ids.map((e: any) => globalThis.String(e))
-        : [],
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: DeleteVolumeGroupSnapshotRequest): unknown {
-    const obj: any = {};
-    if (message.groupSnapshotId !== "") {
-      obj.groupSnapshotId = message.groupSnapshotId;
-    }
-    if (message.snapshotIds?.length) {
-      obj.snapshotIds = message.snapshotIds;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteVolumeGroupSnapshotRequest>, I>>(
-    base?: I,
-  ): DeleteVolumeGroupSnapshotRequest {
-    return DeleteVolumeGroupSnapshotRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteVolumeGroupSnapshotRequest>, I>>(
-    object: I,
-  ): DeleteVolumeGroupSnapshotRequest {
-    const message = createBaseDeleteVolumeGroupSnapshotRequest() as any;
-    message.groupSnapshotId = object.groupSnapshotId ?? "";
-    message.snapshotIds = object.snapshotIds?.map((e) => e) || [];
-    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    return message;
-  },
-};
-
-function createBaseDeleteVolumeGroupSnapshotRequest_SecretsEntry(): DeleteVolumeGroupSnapshotRequest_SecretsEntry {
-  return { key: "", value: "" };
-}
-
-export const DeleteVolumeGroupSnapshotRequest_SecretsEntry: MessageFns<DeleteVolumeGroupSnapshotRequest_SecretsEntry> =
-  {
-    encode(
-      message: DeleteVolumeGroupSnapshotRequest_SecretsEntry,
-      writer: BinaryWriter = new BinaryWriter(),
-    ): BinaryWriter {
-      if (message.key !== "") {
-        writer.uint32(10).string(message.key);
-      }
-      if (message.value !== "") {
-        writer.uint32(18).string(message.value);
-      }
-      return writer;
-    },
-
-    decode(input: BinaryReader | Uint8Array, length?: number): DeleteVolumeGroupSnapshotRequest_SecretsEntry {
-      const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-      const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-      if (previousRecursionDepth >= 100) {
-        throw new globalThis.Error("protobuf decode recursion limit exceeded");
-      }
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-      try {
-        const end = length === undefined ? reader.len : reader.pos + length;
-        const message = createBaseDeleteVolumeGroupSnapshotRequest_SecretsEntry() as any;
-        while (reader.pos < end) {
-          const tag = reader.uint32();
-          switch (tag >>> 3) {
-            case 1: {
-              if (tag !== 10) {
-                break;
-              }
-
-              message.key = reader.string();
-              continue;
-            }
-            case 2: {
-              if (tag !== 18) {
-                break;
-              }
-
-              message.value = reader.string();
-              continue;
-            }
-          }
-          if ((tag & 7) === 4 || tag === 0) {
-            break;
-          }
-          reader.skip(tag & 7);
-        }
-        return message;
-      } finally {
-        (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-      }
-    },
-
-    fromJSON(object: any): DeleteVolumeGroupSnapshotRequest_SecretsEntry {
-      return {
-        key: isSet(object.key) ? globalThis.String(object.key) : "",
-        value: isSet(object.value) ? globalThis.String(object.value) : "",
-      };
-    },
-
-    toJSON(message: DeleteVolumeGroupSnapshotRequest_SecretsEntry): unknown {
-      const obj: any = {};
-      if (message.key !== "") {
-        obj.key = message.key;
-      }
-      if (message.value !== "") {
-        obj.value = message.value;
-      }
-      return obj;
-    },
-
-    create<I extends Exact<DeepPartial<DeleteVolumeGroupSnapshotRequest_SecretsEntry>, I>>(
-      base?: I,
-    ): DeleteVolumeGroupSnapshotRequest_SecretsEntry {
-      return DeleteVolumeGroupSnapshotRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-    },
-    fromPartial<I extends Exact<DeepPartial<DeleteVolumeGroupSnapshotRequest_SecretsEntry>, I>>(
-      object: I,
-    ): DeleteVolumeGroupSnapshotRequest_SecretsEntry {
-      const message = createBaseDeleteVolumeGroupSnapshotRequest_SecretsEntry() as any;
-      message.key = object.key ?? "";
-      message.value = object.value ?? "";
-      return message;
-    },
-  };
-
-function createBaseDeleteVolumeGroupSnapshotResponse(): DeleteVolumeGroupSnapshotResponse {
-  return {};
-}
-
-export const DeleteVolumeGroupSnapshotResponse: MessageFns<DeleteVolumeGroupSnapshotResponse> = {
-  encode(_: DeleteVolumeGroupSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): DeleteVolumeGroupSnapshotResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseDeleteVolumeGroupSnapshotResponse() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(_: any): DeleteVolumeGroupSnapshotResponse {
-    return {};
-  },
-
-  toJSON(_: DeleteVolumeGroupSnapshotResponse): unknown {
-    const obj: any = {};
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<DeleteVolumeGroupSnapshotResponse>, I>>(
-    base?: I,
-  ): DeleteVolumeGroupSnapshotResponse {
-    return DeleteVolumeGroupSnapshotResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<DeleteVolumeGroupSnapshotResponse>, I>>(
-    _: I,
-  ): DeleteVolumeGroupSnapshotResponse {
-    const message = createBaseDeleteVolumeGroupSnapshotResponse() as any;
-    return message;
-  },
-};
-
-function createBaseGetVolumeGroupSnapshotRequest(): GetVolumeGroupSnapshotRequest {
-  return { groupSnapshotId: "", snapshotIds: [], secrets: {} };
-}
-
-export const GetVolumeGroupSnapshotRequest: MessageFns<GetVolumeGroupSnapshotRequest> = {
-  encode(message: GetVolumeGroupSnapshotRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.groupSnapshotId !== "") {
-      writer.uint32(10).string(message.groupSnapshotId);
-    }
-    for (const v of message.snapshotIds) {
-      writer.uint32(18).string(v!);
-    }
-    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      GetVolumeGroupSnapshotRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(26).fork()).join();
-    });
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetVolumeGroupSnapshotRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetVolumeGroupSnapshotRequest() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.groupSnapshotId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.snapshotIds.push(reader.string());
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            const entry3 = GetVolumeGroupSnapshotRequest_SecretsEntry.decode(reader, reader.uint32());
-            if (entry3.value !== undefined) {
-              message.secrets[entry3.key] = entry3.value;
-            }
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetVolumeGroupSnapshotRequest {
-    return {
-      groupSnapshotId: isSet(object.groupSnapshotId)
-        ? globalThis.String(object.groupSnapshotId)
-        : isSet(object.group_snapshot_id)
-        ? globalThis.String(object.group_snapshot_id)
-        : "",
-      snapshotIds: globalThis.Array.isArray(object?.snapshotIds)
-        ? object.snapshotIds.map((e: any) => globalThis.String(e))
-        : globalThis.Array.isArray(object?.snapshot_ids)
-        ? object.snapshot_ids.map((e: any) => globalThis.String(e))
-        : [],
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: GetVolumeGroupSnapshotRequest): unknown {
-    const obj: any = {};
-    if (message.groupSnapshotId !== "") {
-      obj.groupSnapshotId = message.groupSnapshotId;
-    }
-    if (message.snapshotIds?.length) {
-      obj.snapshotIds = message.snapshotIds;
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetVolumeGroupSnapshotRequest>, I>>(base?: I): GetVolumeGroupSnapshotRequest {
-    return GetVolumeGroupSnapshotRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetVolumeGroupSnapshotRequest>, I>>(
-    object: I,
-  ): GetVolumeGroupSnapshotRequest {
-    const message = createBaseGetVolumeGroupSnapshotRequest() as any;
-    message.groupSnapshotId = object.groupSnapshotId ?? "";
-    message.snapshotIds = object.snapshotIds?.map((e) => e) || [];
-    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    return message;
-  },
-};
-
-function createBaseGetVolumeGroupSnapshotRequest_SecretsEntry(): GetVolumeGroupSnapshotRequest_SecretsEntry {
-  return { key: "", value: "" };
-}
-
-export const GetVolumeGroupSnapshotRequest_SecretsEntry: MessageFns<GetVolumeGroupSnapshotRequest_SecretsEntry> = {
-  encode(message: GetVolumeGroupSnapshotRequest_SecretsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetVolumeGroupSnapshotRequest_SecretsEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetVolumeGroupSnapshotRequest_SecretsEntry() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.key = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetVolumeGroupSnapshotRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: GetVolumeGroupSnapshotRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetVolumeGroupSnapshotRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): GetVolumeGroupSnapshotRequest_SecretsEntry {
-    return GetVolumeGroupSnapshotRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetVolumeGroupSnapshotRequest_SecretsEntry>, I>>(
-    object: I,
-  ): GetVolumeGroupSnapshotRequest_SecretsEntry {
-    const message = createBaseGetVolumeGroupSnapshotRequest_SecretsEntry() as any;
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
-    return message;
-  },
-};
-
-function createBaseGetVolumeGroupSnapshotResponse(): GetVolumeGroupSnapshotResponse {
-  return { groupSnapshot: undefined };
-}
-
-export const GetVolumeGroupSnapshotResponse: MessageFns<GetVolumeGroupSnapshotResponse> = {
-  encode(message: GetVolumeGroupSnapshotResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.groupSnapshot !== undefined) {
-      VolumeGroupSnapshot.encode(message.groupSnapshot, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetVolumeGroupSnapshotResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetVolumeGroupSnapshotResponse() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.groupSnapshot = VolumeGroupSnapshot.decode(reader, reader.uint32());
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetVolumeGroupSnapshotResponse {
-    return {
-      groupSnapshot: isSet(object.groupSnapshot)
-        ? VolumeGroupSnapshot.fromJSON(object.groupSnapshot)
-        : isSet(object.group_snapshot)
-        ? VolumeGroupSnapshot.fromJSON(object.group_snapshot)
-        : undefined,
-    };
-  },
-
-  toJSON(message: GetVolumeGroupSnapshotResponse): unknown {
-    const obj: any = {};
-    if (message.groupSnapshot !== undefined) {
-      obj.groupSnapshot = VolumeGroupSnapshot.toJSON(message.groupSnapshot);
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetVolumeGroupSnapshotResponse>, I>>(base?: I): GetVolumeGroupSnapshotResponse {
-    return GetVolumeGroupSnapshotResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetVolumeGroupSnapshotResponse>, I>>(
-    object: I,
-  ): GetVolumeGroupSnapshotResponse {
-    const message = createBaseGetVolumeGroupSnapshotResponse() as any;
-    message.groupSnapshot = (object.groupSnapshot !== undefined && object.groupSnapshot !== null)
-      ? VolumeGroupSnapshot.fromPartial(object.groupSnapshot)
-      : undefined;
-    return message;
-  },
-};
-
-function createBaseBlockMetadata(): BlockMetadata {
-  return { byteOffset: 0n, sizeBytes: 0n };
-}
-
-export const BlockMetadata: MessageFns<BlockMetadata> = {
-  encode(message: BlockMetadata, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.byteOffset !== 0n) {
-      if (BigInt.asIntN(64, message.byteOffset) !== message.byteOffset) {
-        throw new globalThis.Error("value provided for field message.byteOffset of type int64 too large");
-      }
-      writer.uint32(8).int64(message.byteOffset);
-    }
-    if (message.sizeBytes !== 0n) {
-      if (BigInt.asIntN(64, message.sizeBytes) !== message.sizeBytes) {
-        throw new globalThis.Error("value provided for field message.sizeBytes of type int64 too large");
-      }
-      writer.uint32(16).int64(message.sizeBytes);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): BlockMetadata {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseBlockMetadata() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.byteOffset = reader.int64() as bigint;
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.sizeBytes = reader.int64() as bigint;
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): BlockMetadata {
-    return {
-      byteOffset: isSet(object.byteOffset)
-        ? BigInt(object.byteOffset)
-        : isSet(object.byte_offset)
-        ? BigInt(object.byte_offset)
-        : 0n,
-      sizeBytes: isSet(object.sizeBytes)
-        ? BigInt(object.sizeBytes)
-        : isSet(object.size_bytes)
-        ? BigInt(object.size_bytes)
-        : 0n,
-    };
-  },
-
-  toJSON(message: BlockMetadata): unknown {
-    const obj: any = {};
-    if (message.byteOffset !== 0n) {
-      obj.byteOffset = message.byteOffset.toString();
-    }
-    if (message.sizeBytes !== 0n) {
-      obj.sizeBytes = message.sizeBytes.toString();
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<BlockMetadata>, I>>(base?: I): BlockMetadata {
-    return BlockMetadata.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<BlockMetadata>, I>>(object: I): BlockMetadata {
-    const message = createBaseBlockMetadata() as any;
-    message.byteOffset = (object.byteOffset !== undefined && object.byteOffset !== null)
-      ? BigInt(object.byteOffset)
-      : 0n;
-    message.sizeBytes = (object.sizeBytes !== undefined && object.sizeBytes !== null) ? BigInt(object.sizeBytes) : 0n;
-    return message;
-  },
-};
-
-function createBaseGetMetadataAllocatedRequest(): GetMetadataAllocatedRequest {
-  return { snapshotId: "", startingOffset: 0n, maxResults: 0, secrets: {} };
-}
-
-export const GetMetadataAllocatedRequest: MessageFns<GetMetadataAllocatedRequest> = {
-  encode(message: GetMetadataAllocatedRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.snapshotId !== "") {
-      writer.uint32(10).string(message.snapshotId);
-    }
-    if (message.startingOffset !== 0n) {
-      if (BigInt.asIntN(64, message.startingOffset) !== message.startingOffset) {
-        throw new globalThis.Error("value provided for field message.startingOffset of type int64 too large");
-      }
-      writer.uint32(16).int64(message.startingOffset);
-    }
-    if (message.maxResults !== 0) {
-      writer.uint32(24).int32(message.maxResults);
-    }
-    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      GetMetadataAllocatedRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(34).fork()).join();
-    });
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetMetadataAllocatedRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetMetadataAllocatedRequest() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.snapshotId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.startingOffset = reader.int64() as bigint;
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.maxResults = reader.int32();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            const entry4 = GetMetadataAllocatedRequest_SecretsEntry.decode(reader, reader.uint32());
-            if (entry4.value !== undefined) {
-              message.secrets[entry4.key] = entry4.value;
-            }
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetMetadataAllocatedRequest {
-    return {
-      snapshotId: isSet(object.snapshotId)
-        ? globalThis.String(object.snapshotId)
-        : isSet(object.snapshot_id)
-        ? globalThis.String(object.snapshot_id)
-        : "",
-      startingOffset: isSet(object.startingOffset)
-        ? BigInt(object.startingOffset)
-        : isSet(object.starting_offset)
-        ? BigInt(object.starting_offset)
-        : 0n,
-      maxResults: isSet(object.maxResults)
-        ? globalThis.Number(object.maxResults)
-        : isSet(object.max_results)
-        ? globalThis.Number(object.max_results)
-        : 0,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: GetMetadataAllocatedRequest): unknown {
-    const obj: any = {};
-    if (message.snapshotId !== "") {
-      obj.snapshotId = message.snapshotId;
-    }
-    if (message.startingOffset !== 0n) {
-      obj.startingOffset = message.startingOffset.toString();
-    }
-    if (message.maxResults !== 0) {
-      obj.maxResults = Math.round(message.maxResults);
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetMetadataAllocatedRequest>, I>>(base?: I): GetMetadataAllocatedRequest {
-    return GetMetadataAllocatedRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetMetadataAllocatedRequest>, I>>(object: I): GetMetadataAllocatedRequest {
-    const message = createBaseGetMetadataAllocatedRequest() as any;
-    message.snapshotId = object.snapshotId ?? "";
-    message.startingOffset = (object.startingOffset !== undefined && object.startingOffset !== null)
-      ? BigInt(object.startingOffset)
-      : 0n;
-    message.maxResults = object.maxResults ?? 0;
-    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    return message;
-  },
-};
-
-function createBaseGetMetadataAllocatedRequest_SecretsEntry(): GetMetadataAllocatedRequest_SecretsEntry {
-  return { key: "", value: "" };
-}
-
-export const GetMetadataAllocatedRequest_SecretsEntry: MessageFns<GetMetadataAllocatedRequest_SecretsEntry> = {
-  encode(message: GetMetadataAllocatedRequest_SecretsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetMetadataAllocatedRequest_SecretsEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetMetadataAllocatedRequest_SecretsEntry() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.key = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetMetadataAllocatedRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: GetMetadataAllocatedRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetMetadataAllocatedRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): GetMetadataAllocatedRequest_SecretsEntry {
-    return GetMetadataAllocatedRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetMetadataAllocatedRequest_SecretsEntry>, I>>(
-    object: I,
-  ): GetMetadataAllocatedRequest_SecretsEntry {
-    const message = createBaseGetMetadataAllocatedRequest_SecretsEntry() as any;
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
-    return message;
-  },
-};
-
-function createBaseGetMetadataAllocatedResponse(): GetMetadataAllocatedResponse {
-  return { blockMetadataType: 0, volumeCapacityBytes: 0n, blockMetadata: [] };
-}
-
-export const GetMetadataAllocatedResponse: MessageFns<GetMetadataAllocatedResponse> = {
-  encode(message: GetMetadataAllocatedResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.blockMetadataType !== 0) {
-      writer.uint32(8).int32(message.blockMetadataType);
-    }
-    if (message.volumeCapacityBytes !== 0n) {
-      if (BigInt.asIntN(64, message.volumeCapacityBytes) !== message.volumeCapacityBytes) {
-        throw new globalThis.Error("value provided for field message.volumeCapacityBytes of type int64 too large");
-      }
-      writer.uint32(16).int64(message.volumeCapacityBytes);
-    }
-    for (const v of message.blockMetadata) {
-      BlockMetadata.encode(v!, writer.uint32(26).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetMetadataAllocatedResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetMetadataAllocatedResponse() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.blockMetadataType = reader.int32() as any;
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.volumeCapacityBytes = reader.int64() as bigint;
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.blockMetadata.push(BlockMetadata.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetMetadataAllocatedResponse {
-    return {
-      blockMetadataType: isSet(object.blockMetadataType)
-        ? blockMetadataTypeFromJSON(object.blockMetadataType)
-        : isSet(object.block_metadata_type)
-        ? blockMetadataTypeFromJSON(object.block_metadata_type)
-        : 0,
-      volumeCapacityBytes: isSet(object.volumeCapacityBytes)
-        ? BigInt(object.volumeCapacityBytes)
-        : isSet(object.volume_capacity_bytes)
-        ? BigInt(object.volume_capacity_bytes)
-        : 0n,
-      blockMetadata: globalThis.Array.isArray(object?.blockMetadata)
-        ? object.blockMetadata.map((e: any) => BlockMetadata.fromJSON(e))
-        : globalThis.Array.isArray(object?.block_metadata)
-        ? object.block_metadata.map((e: any) => BlockMetadata.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: GetMetadataAllocatedResponse): unknown {
-    const obj: any = {};
-    if (message.blockMetadataType !== 0) {
-      obj.blockMetadataType = blockMetadataTypeToJSON(message.blockMetadataType);
-    }
-    if (message.volumeCapacityBytes !== 0n) {
-      obj.volumeCapacityBytes = message.volumeCapacityBytes.toString();
-    }
-    if (message.blockMetadata?.length) {
-      obj.blockMetadata = message.blockMetadata.map((e) => BlockMetadata.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetMetadataAllocatedResponse>, I>>(base?: I): GetMetadataAllocatedResponse {
-    return GetMetadataAllocatedResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetMetadataAllocatedResponse>, I>>(object: I): GetMetadataAllocatedResponse {
-    const message = createBaseGetMetadataAllocatedResponse() as any;
-    message.blockMetadataType = object.blockMetadataType ?? 0;
-    message.volumeCapacityBytes = (object.volumeCapacityBytes !== undefined && object.volumeCapacityBytes !== null)
-      ? BigInt(object.volumeCapacityBytes)
-      : 0n;
-    message.blockMetadata = object.blockMetadata?.map((e) => BlockMetadata.fromPartial(e)) || [];
-    return message;
-  },
-};
-
-function createBaseGetMetadataDeltaRequest(): GetMetadataDeltaRequest {
-  return { baseSnapshotId: "", targetSnapshotId: "", startingOffset: 0n, maxResults: 0, secrets: {} };
-}
-
-export const GetMetadataDeltaRequest: MessageFns<GetMetadataDeltaRequest> = {
-  encode(message: GetMetadataDeltaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.baseSnapshotId !== "") {
-      writer.uint32(10).string(message.baseSnapshotId);
-    }
-    if (message.targetSnapshotId !== "") {
-      writer.uint32(18).string(message.targetSnapshotId);
-    }
-    if (message.startingOffset !== 0n) {
-      if (BigInt.asIntN(64, message.startingOffset) !== message.startingOffset) {
-        throw new globalThis.Error("value provided for field message.startingOffset of type int64 too large");
-      }
-      writer.uint32(24).int64(message.startingOffset);
-    }
-    if (message.maxResults !== 0) {
-      writer.uint32(32).int32(message.maxResults);
-    }
-    globalThis.Object.entries(message.secrets).forEach(([key, value]: [string, string]) => {
-      GetMetadataDeltaRequest_SecretsEntry.encode({ key: key as any, value }, writer.uint32(42).fork()).join();
-    });
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetMetadataDeltaRequest {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetMetadataDeltaRequest() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.baseSnapshotId = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.targetSnapshotId = reader.string();
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
-              break;
-            }
-
-            message.startingOffset = reader.int64() as bigint;
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.maxResults = reader.int32();
-            continue;
-          }
-          case 5: {
-            if (tag !== 42) {
-              break;
-            }
-
-            const entry5 = GetMetadataDeltaRequest_SecretsEntry.decode(reader, reader.uint32());
-            if (entry5.value !== undefined) {
-              message.secrets[entry5.key] = entry5.value;
-            }
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetMetadataDeltaRequest {
-    return {
-      baseSnapshotId: isSet(object.baseSnapshotId)
-        ? globalThis.String(object.baseSnapshotId)
-        : isSet(object.base_snapshot_id)
-        ? globalThis.String(object.base_snapshot_id)
-        : "",
-      targetSnapshotId: isSet(object.targetSnapshotId)
-        ? globalThis.String(object.targetSnapshotId)
-        : isSet(object.target_snapshot_id)
-        ? globalThis.String(object.target_snapshot_id)
-        : "",
-      startingOffset: isSet(object.startingOffset)
-        ? BigInt(object.startingOffset)
-        : isSet(object.starting_offset)
-        ? BigInt(object.starting_offset)
-        : 0n,
-      maxResults: isSet(object.maxResults)
-        ? globalThis.Number(object.maxResults)
-        : isSet(object.max_results)
-        ? globalThis.Number(object.max_results)
-        : 0,
-      secrets: isObject(object.secrets)
-        ? (globalThis.Object.entries(object.secrets) as [string, any][]).reduce(
-          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
-            globalThis.Object.defineProperty(acc, key, {
-              value: globalThis.String(value),
-              enumerable: true,
-              configurable: true,
-              writable: true,
-            });
-            return acc;
-          },
-          {},
-        )
-        : {},
-    };
-  },
-
-  toJSON(message: GetMetadataDeltaRequest): unknown {
-    const obj: any = {};
-    if (message.baseSnapshotId !== "") {
-      obj.baseSnapshotId = message.baseSnapshotId;
-    }
-    if (message.targetSnapshotId !== "") {
-      obj.targetSnapshotId = message.targetSnapshotId;
-    }
-    if (message.startingOffset !== 0n) {
-      obj.startingOffset = message.startingOffset.toString();
-    }
-    if (message.maxResults !== 0) {
-      obj.maxResults = Math.round(message.maxResults);
-    }
-    if (message.secrets) {
-      const entries = globalThis.Object.entries(message.secrets) as [string, string][];
-      if (entries.length > 0) {
-        obj.secrets = {};
-        entries.forEach(([k, v]) => {
-          obj.secrets[k] = v;
-        });
-      }
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetMetadataDeltaRequest>, I>>(base?: I): GetMetadataDeltaRequest {
-    return GetMetadataDeltaRequest.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetMetadataDeltaRequest>, I>>(object: I): GetMetadataDeltaRequest {
-    const message = createBaseGetMetadataDeltaRequest() as any;
-    message.baseSnapshotId = object.baseSnapshotId ?? "";
-    message.targetSnapshotId = object.targetSnapshotId ?? "";
-    message.startingOffset = (object.startingOffset !== undefined && object.startingOffset !== null)
-      ? BigInt(object.startingOffset)
-      : 0n;
-    message.maxResults = object.maxResults ?? 0;
-    message.secrets = (globalThis.Object.entries(object.secrets ?? {}) as [string, string][]).reduce(
-      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
-        if (value !== undefined) {
-          acc[key] = globalThis.String(value);
-        }
-        return acc;
-      },
-      {},
-    );
-    return message;
-  },
-};
-
-function createBaseGetMetadataDeltaRequest_SecretsEntry(): GetMetadataDeltaRequest_SecretsEntry {
-  return { key: "", value: "" };
-}
-
-export const GetMetadataDeltaRequest_SecretsEntry: MessageFns<GetMetadataDeltaRequest_SecretsEntry> = {
-  encode(message: GetMetadataDeltaRequest_SecretsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.key !== "") {
-      writer.uint32(10).string(message.key);
-    }
-    if (message.value !== "") {
-      writer.uint32(18).string(message.value);
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetMetadataDeltaRequest_SecretsEntry {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetMetadataDeltaRequest_SecretsEntry() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.key = reader.string();
-            continue;
-          }
-          case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.value = reader.string();
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetMetadataDeltaRequest_SecretsEntry {
-    return {
-      key: isSet(object.key) ? globalThis.String(object.key) : "",
-      value: isSet(object.value) ? globalThis.String(object.value) : "",
-    };
-  },
-
-  toJSON(message: GetMetadataDeltaRequest_SecretsEntry): unknown {
-    const obj: any = {};
-    if (message.key !== "") {
-      obj.key = message.key;
-    }
-    if (message.value !== "") {
-      obj.value = message.value;
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetMetadataDeltaRequest_SecretsEntry>, I>>(
-    base?: I,
-  ): GetMetadataDeltaRequest_SecretsEntry {
-    return GetMetadataDeltaRequest_SecretsEntry.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetMetadataDeltaRequest_SecretsEntry>, I>>(
-    object: I,
-  ): GetMetadataDeltaRequest_SecretsEntry {
-    const message = createBaseGetMetadataDeltaRequest_SecretsEntry() as any;
-    message.key = object.key ?? "";
-    message.value = object.value ?? "";
-    return message;
-  },
-};
-
-function createBaseGetMetadataDeltaResponse(): GetMetadataDeltaResponse {
-  return { blockMetadataType: 0, volumeCapacityBytes: 0n, blockMetadata: [] };
-}
-
-export const GetMetadataDeltaResponse: MessageFns<GetMetadataDeltaResponse> = {
-  encode(message: GetMetadataDeltaResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.blockMetadataType !== 0) {
-      writer.uint32(8).int32(message.blockMetadataType);
-    }
-    if (message.volumeCapacityBytes !== 0n) {
-      if (BigInt.asIntN(64, message.volumeCapacityBytes) !== message.volumeCapacityBytes) {
-        throw new globalThis.Error("value provided for field message.volumeCapacityBytes of type int64 too large");
-      }
-      writer.uint32(16).int64(message.volumeCapacityBytes);
-    }
-    for (const v of message.blockMetadata) {
-      BlockMetadata.encode(v!, writer.uint32(26).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): GetMetadataDeltaResponse {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseGetMetadataDeltaResponse() as any;
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 8) {
-              break;
-            }
-
-            message.blockMetadataType = reader.int32() as any;
-            continue;
-          }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.volumeCapacityBytes = reader.int64() as bigint;
-            continue;
-          }
-          case 3: {
-            if (tag !== 26) {
-              break;
-            }
-
-            message.blockMetadata.push(BlockMetadata.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): GetMetadataDeltaResponse {
-    return {
-      blockMetadataType: isSet(object.blockMetadataType)
-        ? blockMetadataTypeFromJSON(object.blockMetadataType)
-        : isSet(object.block_metadata_type)
-        ? blockMetadataTypeFromJSON(object.block_metadata_type)
-        : 0,
-      volumeCapacityBytes: isSet(object.volumeCapacityBytes)
-        ? BigInt(object.volumeCapacityBytes)
-        : isSet(object.volume_capacity_bytes)
-        ? BigInt(object.volume_capacity_bytes)
-        : 0n,
-      blockMetadata: globalThis.Array.isArray(object?.blockMetadata)
-        ? object.blockMetadata.map((e: any) => BlockMetadata.fromJSON(e))
-        : globalThis.Array.isArray(object?.block_metadata)
-        ? object.block_metadata.map((e: any) => BlockMetadata.fromJSON(e))
-        : [],
-    };
-  },
-
-  toJSON(message: GetMetadataDeltaResponse): unknown {
-    const obj: any = {};
-    if (message.blockMetadataType !== 0) {
-      obj.blockMetadataType = blockMetadataTypeToJSON(message.blockMetadataType);
-    }
-    if (message.volumeCapacityBytes !== 0n) {
-      obj.volumeCapacityBytes = message.volumeCapacityBytes.toString();
-    }
-    if (message.blockMetadata?.length) {
-      obj.blockMetadata = message.blockMetadata.map((e) => BlockMetadata.toJSON(e));
-    }
-    return obj;
-  },
-
-  create<I extends Exact<DeepPartial<GetMetadataDeltaResponse>, I>>(base?: I): GetMetadataDeltaResponse {
-    return GetMetadataDeltaResponse.fromPartial(base ?? ({} as any));
-  },
-  fromPartial<I extends Exact<DeepPartial<GetMetadataDeltaResponse>, I>>(object: I): GetMetadataDeltaResponse {
-    const message = createBaseGetMetadataDeltaResponse() as any;
-    message.blockMetadataType = object.blockMetadataType ?? 0;
-    message.volumeCapacityBytes = (object.volumeCapacityBytes !== undefined && object.volumeCapacityBytes !== null)
-      ? BigInt(object.volumeCapacityBytes)
-      : 0n;
-    message.blockMetadata = object.blockMetadata?.map((e) => BlockMetadata.fromPartial(e)) || [];
     return message;
   },
 };
@@ -15624,204 +9493,6 @@ export const ControllerClient = makeGenericClientConstructor(ControllerService, 
   serviceName: string;
 };
 
-export type GroupControllerService = typeof GroupControllerService;
-export const GroupControllerService = {
-  groupControllerGetCapabilities: {
-    path: "/csi.v1.GroupController/GroupControllerGetCapabilities" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GroupControllerGetCapabilitiesRequest): Buffer =>
-      Buffer.from(GroupControllerGetCapabilitiesRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GroupControllerGetCapabilitiesRequest =>
-      GroupControllerGetCapabilitiesRequest.decode(value),
-    responseSerialize: (value: GroupControllerGetCapabilitiesResponse): Buffer =>
-      Buffer.from(GroupControllerGetCapabilitiesResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GroupControllerGetCapabilitiesResponse =>
-      GroupControllerGetCapabilitiesResponse.decode(value),
-  },
-  createVolumeGroupSnapshot: {
-    path: "/csi.v1.GroupController/CreateVolumeGroupSnapshot" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: CreateVolumeGroupSnapshotRequest): Buffer =>
-      Buffer.from(CreateVolumeGroupSnapshotRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): CreateVolumeGroupSnapshotRequest =>
-      CreateVolumeGroupSnapshotRequest.decode(value),
-    responseSerialize: (value: CreateVolumeGroupSnapshotResponse): Buffer =>
-      Buffer.from(CreateVolumeGroupSnapshotResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): CreateVolumeGroupSnapshotResponse =>
-      CreateVolumeGroupSnapshotResponse.decode(value),
-  },
-  deleteVolumeGroupSnapshot: {
-    path: "/csi.v1.GroupController/DeleteVolumeGroupSnapshot" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: DeleteVolumeGroupSnapshotRequest): Buffer =>
-      Buffer.from(DeleteVolumeGroupSnapshotRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): DeleteVolumeGroupSnapshotRequest =>
-      DeleteVolumeGroupSnapshotRequest.decode(value),
-    responseSerialize: (value: DeleteVolumeGroupSnapshotResponse): Buffer =>
-      Buffer.from(DeleteVolumeGroupSnapshotResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): DeleteVolumeGroupSnapshotResponse =>
-      DeleteVolumeGroupSnapshotResponse.decode(value),
-  },
-  getVolumeGroupSnapshot: {
-    path: "/csi.v1.GroupController/GetVolumeGroupSnapshot" as const,
-    requestStream: false as const,
-    responseStream: false as const,
-    requestSerialize: (value: GetVolumeGroupSnapshotRequest): Buffer =>
-      Buffer.from(GetVolumeGroupSnapshotRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetVolumeGroupSnapshotRequest => GetVolumeGroupSnapshotRequest.decode(value),
-    responseSerialize: (value: GetVolumeGroupSnapshotResponse): Buffer =>
-      Buffer.from(GetVolumeGroupSnapshotResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetVolumeGroupSnapshotResponse =>
-      GetVolumeGroupSnapshotResponse.decode(value),
-  },
-} as const;
-
-export interface GroupControllerServer extends UntypedServiceImplementation {
-  groupControllerGetCapabilities: handleUnaryCall<
-    GroupControllerGetCapabilitiesRequest,
-    GroupControllerGetCapabilitiesResponse
-  >;
-  createVolumeGroupSnapshot: handleUnaryCall<CreateVolumeGroupSnapshotRequest, CreateVolumeGroupSnapshotResponse>;
-  deleteVolumeGroupSnapshot: handleUnaryCall<DeleteVolumeGroupSnapshotRequest, DeleteVolumeGroupSnapshotResponse>;
-  getVolumeGroupSnapshot: handleUnaryCall<GetVolumeGroupSnapshotRequest, GetVolumeGroupSnapshotResponse>;
-}
-
-export interface GroupControllerClient extends Client {
-  groupControllerGetCapabilities(
-    request: GroupControllerGetCapabilitiesRequest,
-    callback: (error: ServiceError | null, response: GroupControllerGetCapabilitiesResponse) => void,
-  ): ClientUnaryCall;
-  groupControllerGetCapabilities(
-    request: GroupControllerGetCapabilitiesRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GroupControllerGetCapabilitiesResponse) => void,
-  ): ClientUnaryCall;
-  groupControllerGetCapabilities(
-    request: GroupControllerGetCapabilitiesRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GroupControllerGetCapabilitiesResponse) => void,
-  ): ClientUnaryCall;
-  createVolumeGroupSnapshot(
-    request: CreateVolumeGroupSnapshotRequest,
-    callback: (error: ServiceError | null, response: CreateVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  createVolumeGroupSnapshot(
-    request: CreateVolumeGroupSnapshotRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: CreateVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  createVolumeGroupSnapshot(
-    request: CreateVolumeGroupSnapshotRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: CreateVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  deleteVolumeGroupSnapshot(
-    request: DeleteVolumeGroupSnapshotRequest,
-    callback: (error: ServiceError | null, response: DeleteVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  deleteVolumeGroupSnapshot(
-    request: DeleteVolumeGroupSnapshotRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: DeleteVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  deleteVolumeGroupSnapshot(
-    request: DeleteVolumeGroupSnapshotRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: DeleteVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  getVolumeGroupSnapshot(
-    request: GetVolumeGroupSnapshotRequest,
-    callback: (error: ServiceError | null, response: GetVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  getVolumeGroupSnapshot(
-    request: GetVolumeGroupSnapshotRequest,
-    metadata: Metadata,
-    callback: (error: ServiceError | null, response: GetVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-  getVolumeGroupSnapshot(
-    request: GetVolumeGroupSnapshotRequest,
-    metadata: Metadata,
-    options: Partial<CallOptions>,
-    callback: (error: ServiceError | null, response: GetVolumeGroupSnapshotResponse) => void,
-  ): ClientUnaryCall;
-}
-
-export const GroupControllerClient = makeGenericClientConstructor(
-  GroupControllerService,
-  "csi.v1.GroupController",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): GroupControllerClient;
-  service: typeof GroupControllerService;
-  serviceName: string;
-};
-
-export type SnapshotMetadataService = typeof SnapshotMetadataService;
-export const SnapshotMetadataService = {
-  getMetadataAllocated: {
-    path: "/csi.v1.SnapshotMetadata/GetMetadataAllocated" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: GetMetadataAllocatedRequest): Buffer =>
-      Buffer.from(GetMetadataAllocatedRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetMetadataAllocatedRequest => GetMetadataAllocatedRequest.decode(value),
-    responseSerialize: (value: GetMetadataAllocatedResponse): Buffer =>
-      Buffer.from(GetMetadataAllocatedResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetMetadataAllocatedResponse => GetMetadataAllocatedResponse.decode(value),
-  },
-  getMetadataDelta: {
-    path: "/csi.v1.SnapshotMetadata/GetMetadataDelta" as const,
-    requestStream: false as const,
-    responseStream: true as const,
-    requestSerialize: (value: GetMetadataDeltaRequest): Buffer =>
-      Buffer.from(GetMetadataDeltaRequest.encode(value).finish()),
-    requestDeserialize: (value: Buffer): GetMetadataDeltaRequest => GetMetadataDeltaRequest.decode(value),
-    responseSerialize: (value: GetMetadataDeltaResponse): Buffer =>
-      Buffer.from(GetMetadataDeltaResponse.encode(value).finish()),
-    responseDeserialize: (value: Buffer): GetMetadataDeltaResponse => GetMetadataDeltaResponse.decode(value),
-  },
-} as const;
-
-export interface SnapshotMetadataServer extends UntypedServiceImplementation {
-  getMetadataAllocated: handleServerStreamingCall<GetMetadataAllocatedRequest, GetMetadataAllocatedResponse>;
-  getMetadataDelta: handleServerStreamingCall<GetMetadataDeltaRequest, GetMetadataDeltaResponse>;
-}
-
-export interface SnapshotMetadataClient extends Client {
-  getMetadataAllocated(
-    request: GetMetadataAllocatedRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<GetMetadataAllocatedResponse>;
-  getMetadataAllocated(
-    request: GetMetadataAllocatedRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<GetMetadataAllocatedResponse>;
-  getMetadataDelta(
-    request: GetMetadataDeltaRequest,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<GetMetadataDeltaResponse>;
-  getMetadataDelta(
-    request: GetMetadataDeltaRequest,
-    metadata?: Metadata,
-    options?: Partial<CallOptions>,
-  ): ClientReadableStream<GetMetadataDeltaResponse>;
-}
-
-export const SnapshotMetadataClient = makeGenericClientConstructor(
-  SnapshotMetadataService,
-  "csi.v1.SnapshotMetadata",
-) as unknown as {
-  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): SnapshotMetadataClient;
-  service: typeof SnapshotMetadataService;
-  serviceName: string;
-};
-
 export type NodeService = typeof NodeService;
 export const NodeService = {
   nodeStageVolume: {
@@ -16062,10 +9733,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -16078,29 +9745,15 @@ function fromTimestamp(t: Timestamp): Date {
   return new globalThis.Date(millis);
 }
 
-function fromJsonTimestamp(o: any): Date {
-  if (o instanceof globalThis.Date) {
-    return o;
-  } else if (typeof o === "string") {
-    return new globalThis.Date(o);
-  } else {
-    return fromTimestamp(Timestamp.fromJSON(o));
-  }
-}
-
-function isObject(value: any): boolean {
-  return typeof value === "object" && value !== null;
-}
-
-function isSet(value: any): boolean {
-  return value !== null && value !== undefined;
-}
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  fromJSON(object: any): T;
-  toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }
+
+/** A message while it is made: its fields may be set, and its lists added to. */
+type Unfinished<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer Item)[] ? Item[] : T[K] };
+
+/** A reader that counts how deep the messages in each other are. */
+type CountingReader = BinaryReader & { __tsProtoDecodeDepth?: number };
