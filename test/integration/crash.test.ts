@@ -5,7 +5,8 @@ import { createOf, newName, publishOf } from '../kit/requests';
 let driver: Driver;
 
 beforeAll(async () => {
-  driver = await startDriver();
+  // Room for all five operations at once: each is in the middle of its script.
+  driver = await startDriver({ config: { rdsMaxExecs: 5 } });
 });
 
 afterAll(async () => {
@@ -31,16 +32,15 @@ describe('kill -9 of the controller in the middle of each operation', () => {
     const before = (await rds.scripts()).length;
     await rds.setLatency({ change: 2_000, allocation: 2_000 });
     const lost = Promise.allSettled(callsOf(csi));
-    // At most four commands run at a time: the fifth is killed before it was sent.
     await waitFor(
-      async () => (await rds.scripts()).length - before === 4,
+      async () => (await rds.scripts()).length - before === 5,
       () => 'the commands were not sent',
     );
     await driver.controller.program.kill();
     expect((await lost).map(({ status }) => status)).toEqual(Array(5).fill('rejected'));
     await rds.setLatency({ change: 0, allocation: 0 });
 
-    const second = await driver.startController();
+    const second = await driver.startController({ config: { rdsMaxExecs: 5 } });
     await Promise.all(callsOf(second.csi));
     const countsOf = async (name: string) => {
       const { disks, files } = await rds.traces(name);

@@ -9,7 +9,8 @@ const ActivityState = temporal.api.enums.v1.PendingActivityState;
 let driver: Driver;
 
 beforeAll(async () => {
-  driver = await startDriver();
+  // Room for all five operations at once: each is in the middle of its script.
+  driver = await startDriver({ config: { rdsMaxExecs: 5 } });
 });
 
 afterAll(async () => {
@@ -121,7 +122,7 @@ describe('while the RDS is away', () => {
     ];
     const first = calls.map((call) => call());
     await waitFor(
-      async () => (await rds.scripts()).length - before >= 4,
+      async () => (await rds.scripts()).length - before >= 5,
       () => 'the commands were not sent',
     );
     await rds.stop();
