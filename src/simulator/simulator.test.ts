@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Client, type ConnectConfig, utils } from 'ssh2';
+import { makeSshKeyPair } from '../../test/kit/ssh-keys';
 import { DEFAULT_POOL, type Simulator, type SimulatorOptions, startSimulator } from './index';
 
 let stateDir: string;
@@ -84,14 +85,13 @@ describe('logins', () => {
   it.each([
     ['a wrong password', { password: 'wrong' }],
     ['a wrong user', { username: 'root' }],
-    ['an unknown key', { password: '', privateKey: utils.generateKeyPairSync('ed25519').private }],
+    ['an unknown key', { password: '', privateKey: makeSshKeyPair().private }],
   ])('not with %s', async (_fact, config) => {
     await expect(connect(await start(), config)).rejects.toThrow('authentication methods failed');
   });
 
   it.each(['ed25519', 'rsa'] as const)('by %s key, and then not by an empty password', async (type) => {
-    const pair =
-      type === 'rsa' ? utils.generateKeyPairSync('rsa', { bits: 2048 }) : utils.generateKeyPairSync('ed25519');
+    const pair = type === 'rsa' ? utils.generateKeyPairSync('rsa', { bits: 2048 }) : makeSshKeyPair();
     const simulator = await startSimulator({ stateDir, authorizedKeys: ['# a comment', '', pair.public] });
     simulators.push(simulator);
     const { password: _, ...byKey } = { username: 'admin', privateKey: pair.private, password: undefined };

@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { type Connection, Server, type ServerChannel, utils } from 'ssh2';
+import { type Connection, Server, type ServerChannel } from 'ssh2';
+import { makeSshKeyPair } from '../../../test/kit/ssh-keys';
 import { Fault } from '../../domain/fault';
 import type { Logger } from '../../domain/log';
 import type { ConnectionEvent } from './connection-keeper';
@@ -11,10 +12,10 @@ import { createSshSession, type ExecOptions, type SshSession, type SshSessionOpt
 const HOST = '127.0.0.1';
 const PASSWORD = 'a secret: correct horse';
 const PASSPHRASE = 'battery staple';
-const HOST_KEY = makeKeyPair();
-const OTHER_HOST_KEY = makeKeyPair();
-const USER_KEY = makeKeyPair();
-const LOCKED_USER_KEY = makeKeyPair({ passphrase: PASSPHRASE, cipher: 'aes256-ctr', rounds: 4 });
+const HOST_KEY = makeSshKeyPair();
+const OTHER_HOST_KEY = makeSshKeyPair();
+const USER_KEY = makeSshKeyPair();
+const LOCKED_USER_KEY = makeSshKeyPair({ passphrase: PASSPHRASE, cipher: 'aes256-ctr', rounds: 4 });
 const READ: ExecOptions = { effect: 'read' };
 const CHANGE: ExecOptions = { effect: 'change' };
 
@@ -581,14 +582,6 @@ describe('stopping', () => {
     expect(server.received).toHaveLength(1);
   });
 });
-
-/** ssh2 makes one pair of some hundreds that it cannot read itself. */
-function makeKeyPair(lock?: { passphrase: string; cipher: string; rounds: number }) {
-  for (;;) {
-    const pair = lock ? utils.generateKeyPairSync('ed25519', lock) : utils.generateKeyPairSync('ed25519');
-    if (!(utils.parseKey(pair.private, lock?.passphrase) instanceof Error)) return pair;
-  }
-}
 
 /** A line to the server that can go dead without a word: packets are swallowed, nothing is closed. */
 async function startLine(target: number): Promise<{ readonly port: number; freeze(): void }> {

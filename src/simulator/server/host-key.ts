@@ -24,10 +24,11 @@ export function ensureHostKey(folder: string): HostKey {
   return { privateKey, publicLine: `${parsed.type} ${key.toString('base64')}`, fingerprint };
 }
 
-/** ssh2 1.17 writes about one ed25519 key in 400 so that nobody, itself included, can read it: such a one is thrown away. */
+/** ssh2 1.17 writes about one ed25519 key in 150 so that nobody, itself included, can read it: such a one is thrown away. */
 function newKey(): string {
   for (;;) {
-    const { private: key } = utils.generateKeyPairSync('ed25519');
-    if (!(utils.parseKey(key) instanceof Error)) return key;
+    const pair = utils.generateKeyPairSync('ed25519');
+    const halves = [utils.parseKey(pair.private), utils.parseKey(pair.public)];
+    if (!halves.some((half) => half instanceof Error)) return pair.private;
   }
 }

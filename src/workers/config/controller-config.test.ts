@@ -1,15 +1,15 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { inspect } from 'node:util';
 import { describe, expect, it } from '@jest/globals';
-import { utils } from 'ssh2';
+import { makeSshKeyPair } from '../../../test/kit/ssh-keys';
 import { ConfigError } from './config-error';
 import { type CONTROLLER_FIELDS, type ControllerConfig, loadControllerConfig } from './controller-config';
 import { flagOf, variableOf } from './field';
 import { FileProblem, type ReadFile } from './files';
 import type { Environment, Flags } from './load';
 
-const KEY = utils.generateKeyPairSync('ed25519').private;
-const LOCKED_KEY = utils.generateKeyPairSync('ed25519', { passphrase: 'open sesame', cipher: 'aes256-ctr', rounds: 4 });
+const KEY = makeSshKeyPair().private;
+const LOCKED_KEY = makeSshKeyPair({ passphrase: 'open sesame', cipher: 'aes256-ctr', rounds: 4 });
 const HOST_KEY = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDcZlxgRNnX2ZSZlixUa7pKW13TarYDMaAwkCssLSmy1';
 
 // A throw-away certificate for tests (P-256, self-signed) and its key.
