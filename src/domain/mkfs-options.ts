@@ -9,6 +9,9 @@ import { formatUntrusted } from './text';
  */
 
 const SIZE = '[0-9]{1,15}[bskKmMgGtT]?';
+/** Linux mounts no larger blocks than its pages have: 4 KiB on most machines, and a volume moves between them. */
+const BLOCK_SIZE = '512|1024|2048|4096|[124][kK]';
+const PAGE_SIZE = '4096|4[kK]';
 const BIT = '[01]';
 const WORDS = '\\^?[a-z0-9_]+(?:[:,]\\^?[a-z0-9_]+)*';
 const LABEL = '[A-Za-z0-9_.-]{1,16}';
@@ -40,7 +43,7 @@ const SAME_UUID = 'gives every volume the same UUID';
 
 const EXT: Grammar = {
   allowed: {
-    '-b': value(SIZE),
+    '-b': value(BLOCK_SIZE),
     '-C': value(SIZE),
     '-e': value('continue|remount-ro'),
     '-E': pairs({
@@ -73,7 +76,7 @@ const EXT: Grammar = {
     '-L': value(LABEL),
     '-m': value('[0-9]{1,2}(?:\\.[0-9]{1,4})?'),
     '-N': value(SIZE),
-    '-O': value(`(?!.*journal_dev)${WORDS}`),
+    '-O': value(`(?!.*(?:journal_dev|\\^extents?\\b))${WORDS}`),
     '-q': alone,
     '-T': value('[a-z0-9]+(?:,[a-z0-9]+)*'),
     '-v': alone,
@@ -82,6 +85,8 @@ const EXT: Grammar = {
     '-J device': OTHER_DEVICE,
     '-E offset': NOT_MADE,
     '-O journal_dev': NOT_MADE,
+    '-O ^extent': 'makes what the kernel takes for ext3',
+    '-O ^extents': 'makes what the kernel takes for ext3',
     '-d': OTHER_FILE,
     '-l': OTHER_FILE,
     '-z': OTHER_FILE,
@@ -96,7 +101,7 @@ const EXT: Grammar = {
 
 const XFS: Grammar = {
   allowed: {
-    '-b': pairs({ size: SIZE }),
+    '-b': pairs({ size: BLOCK_SIZE }),
     '-d': pairs({
       agcount: SIZE,
       agsize: SIZE,
@@ -178,8 +183,8 @@ const BTRFS: Grammar = {
     '--runtime-features': value('\\^?[a-z0-9-]+(?:,\\^?[a-z0-9-]+)*'),
     '-q': alone,
     '--quiet': alone,
-    '-s': value(SIZE),
-    '--sectorsize': value(SIZE),
+    '-s': value(PAGE_SIZE),
+    '--sectorsize': value(PAGE_SIZE),
     '-v': alone,
     '--verbose': alone,
   },
