@@ -25,13 +25,13 @@ import { capabilityInputOf, findRequestedVolume, required, requireSmallMap } fro
 
 export interface NodeOptions {
   readonly nodeId: NodeId;
-  /** Paths that are not below it are refused: the kubelet's own. */
-  readonly kubeletDir: string;
+  /** Paths that are below none of them are refused: the kubelet's own, as it is configured and with its links resolved. */
+  readonly kubeletDirs: readonly string[];
 }
 
 /** Throws InvalidArgument, VolumeNotFound. */
 export function parseStageRequest(request: NodeStageVolumeRequest, options: NodeOptions): Operation<'stageVolume'> {
-  const stagingTargetPath = parseNodePath(request.stagingTargetPath, options.kubeletDir, 'staging_target_path');
+  const stagingTargetPath = parseNodePath(request.stagingTargetPath, options.kubeletDirs, 'staging_target_path');
   const capability = parseRequired(request.volumeCapability);
   requireSmallMap(request.volumeContext, 'volume_context');
   requireSmallMap(request.publishContext, 'publish_context');
@@ -56,9 +56,9 @@ export function parseStageRequest(request: NodeStageVolumeRequest, options: Node
 /** Undefined: an ID that this driver never gave out, so nothing of it is staged. Throws InvalidArgument. */
 export function parseUnstageRequest(
   request: NodeUnstageVolumeRequest,
-  { nodeId, kubeletDir }: NodeOptions,
+  { nodeId, kubeletDirs }: NodeOptions,
 ): Operation<'unstageVolume'> | undefined {
-  const stagingTargetPath = parseNodePath(request.stagingTargetPath, kubeletDir, 'staging_target_path');
+  const stagingTargetPath = parseNodePath(request.stagingTargetPath, kubeletDirs, 'staging_target_path');
   const volumeId = findRequestedVolume(request.volumeId);
   if (volumeId === undefined) return undefined;
   const input = { volumeId, nodeId, stagingTargetPath };
@@ -68,10 +68,10 @@ export function parseUnstageRequest(
 /** Throws InvalidArgument, SizeOutOfRange, VolumeNotFound. */
 export function parseNodeExpandRequest(
   request: NodeExpandVolumeRequest,
-  { nodeId, kubeletDir }: NodeOptions,
+  { nodeId, kubeletDirs }: NodeOptions,
 ): Operation<'expandNodeVolume'> {
-  const { volumeId, volumePath } = parseVolumePlace(request, kubeletDir);
-  if (request.stagingTargetPath !== '') parseNodePath(request.stagingTargetPath, kubeletDir, 'staging_target_path');
+  const { volumeId, volumePath } = parseVolumePlace(request, kubeletDirs);
+  if (request.stagingTargetPath !== '') parseNodePath(request.stagingTargetPath, kubeletDirs, 'staging_target_path');
   if (request.volumeCapability) parseRequired(request.volumeCapability);
   const requiredBytes = parseBytes(request.capacityRange?.requiredBytes ?? 0n, 'capacity_range.required_bytes');
   const limitBytes = parseBytes(request.capacityRange?.limitBytes ?? 0n, 'capacity_range.limit_bytes');
@@ -85,23 +85,23 @@ export function parseNodeExpandRequest(
 }
 
 /** Throws InvalidArgument, VolumeNotFound, NotStaged. */
-export function parsePublishRequest(request: NodePublishVolumeRequest, { kubeletDir }: NodeOptions) {
-  const targetPath = parseNodePath(request.targetPath, kubeletDir, 'target_path');
+export function parsePublishRequest(request: NodePublishVolumeRequest, { kubeletDirs }: NodeOptions) {
+  const targetPath = parseNodePath(request.targetPath, kubeletDirs, 'target_path');
   const capability = parseRequired(request.volumeCapability);
   requireSmallMap(request.volumeContext, 'volume_context');
   requireSmallMap(request.publishContext, 'publish_context');
   const volumeId = parseVolumeId(request.volumeId);
   // CSI spec 1.12, NodePublishVolume: with STAGE_UNSTAGE_VOLUME declared, a missing path means that nothing was staged.
   if (request.stagingTargetPath === '') throw new Fault('NotStaged', `${volumeId}: staging_target_path is missing`);
-  const stagingTargetPath = parseNodePath(request.stagingTargetPath, kubeletDir, 'staging_target_path');
+  const stagingTargetPath = parseNodePath(request.stagingTargetPath, kubeletDirs, 'staging_target_path');
   const readOnly = request.readonly || isReaderMode(capability.accessMode);
   const exclusive = capability.accessMode === 'single-node-single-writer';
   return { volumeId, stagingTargetPath, targetPath, kind: capability.kind, readOnly, exclusive };
 }
 
 /** Undefined: an ID that this driver never gave out. Throws InvalidArgument. */
-export function parseUnpublishRequest(request: NodeUnpublishVolumeRequest, { kubeletDir }: NodeOptions) {
-  const targetPath = parseNodePath(request.targetPath, kubeletDir, 'target_path');
+export function parseUnpublishRequest(request: NodeUnpublishVolumeRequest, { kubeletDirs }: NodeOptions) {
+  const targetPath = parseNodePath(request.targetPath, kubeletDirs, 'target_path');
   const volumeId = findRequestedVolume(request.volumeId);
   return volumeId === undefined ? undefined : { volumeId, targetPath };
 }
@@ -109,7 +109,7 @@ export function parseUnpublishRequest(request: NodeUnpublishVolumeRequest, { kub
 /** Where a volume is said to be. At a path that is not absolute there never is one. Throws InvalidArgument, VolumeNotFound. */
 export function parseVolumePlace(
   request: { readonly volumeId: string; readonly volumePath: string },
-  kubeletDir: string,
+  kubeletDirs: readonly string[],
 ): { readonly volumeId: VolumeId; readonly volumePath: NodePath } {
   const { volumePath } = request;
   if (volumePath === '') throw new Fault('InvalidArgument', 'volume_path: missing');
@@ -117,7 +117,7 @@ export function parseVolumePlace(
   if (!volumePath.startsWith('/')) {
     throw new Fault('VolumeNotFound', `${volumeId} is not at ${formatUntrusted(volumePath)}, which is not absolute`);
   }
-  return { volumeId, volumePath: parseNodePath(volumePath, kubeletDir, 'volume_path') };
+  return { volumeId, volumePath: parseNodePath(volumePath, kubeletDirs, 'volume_path') };
 }
 
 function parseRequired(capability: WireCapability | undefined): VolumeCapability {

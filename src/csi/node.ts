@@ -99,12 +99,12 @@ export function createNodeService(options: NodeServiceOptions, scope: UnaryScope
 }
 
 async function getStats(
-  { local, kubeletDir }: NodeServiceOptions,
+  { local, kubeletDirs }: NodeServiceOptions,
   request: NodeGetVolumeStatsRequest,
 ): Promise<NodeGetVolumeStatsResponse> {
-  const { volumeId, volumePath } = parseVolumePlace(request, kubeletDir);
+  const { volumeId, volumePath } = parseVolumePlace(request, kubeletDirs);
   const { stagingTargetPath: staging } = request;
-  const stagingTargetPath = staging === '' ? undefined : parseNodePath(staging, kubeletDir, 'staging_target_path');
+  const stagingTargetPath = staging === '' ? undefined : parseNodePath(staging, kubeletDirs, 'staging_target_path');
   const { kind, totalBytes, fileSystem, abnormal } = await local.stats({ volumeId, volumePath, stagingTargetPath });
   const volumeCondition = { abnormal: abnormal !== undefined, message: abnormal ?? 'connected and answering' };
   if (kind === 'block') {

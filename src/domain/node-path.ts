@@ -9,8 +9,8 @@ export type NodePath = Brand<string, 'NodePath'>;
 const LONGEST_PATH_BYTES = 4_000;
 const LONGEST_NAME_BYTES = 255;
 
-/** An absolute path strictly below `root`, without `.`, `..` or empty segments. Throws InvalidArgument naming the field. */
-export function parseNodePath(text: string, root: string, field: string): NodePath {
+/** An absolute path strictly below one of the `roots`, without `.`, `..` or empty segments. Throws InvalidArgument naming the field. */
+export function parseNodePath(text: string, roots: readonly string[], field: string): NodePath {
   const refuse = (why: string): Fault => new Fault('InvalidArgument', `${field}: ${formatUntrusted(text)} ${why}`);
   if (text === '') throw new Fault('InvalidArgument', `${field}: missing`);
   if (hasControlCharacter(text)) throw refuse('has control characters');
@@ -24,6 +24,7 @@ export function parseNodePath(text: string, root: string, field: string): NodePa
   if (names.some((name) => utf8Bytes(name) > LONGEST_NAME_BYTES)) {
     throw refuse(`has a segment of more than ${LONGEST_NAME_BYTES} bytes`);
   }
-  if (!path.startsWith(root.endsWith('/') ? root : `${root}/`)) throw refuse(`is not below ${root}`);
+  const isBelow = (root: string) => path.startsWith(root.endsWith('/') ? root : `${root}/`);
+  if (!roots.some(isBelow)) throw refuse(`is not below ${roots.join(' or ')}`);
   return path as NodePath;
 }

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { Runtime } from '@temporalio/worker';
 import { createActivityInterceptor } from '../activities/interceptor';
@@ -135,7 +136,10 @@ async function serve(config: NodeConfig, { logger, signal, observe, parts, run }
   const scope = { logger, observe, stopping: signal };
   const { driverName, nodeId, kubeletDir, maxVolumes, topology, socketPath } = config;
   const identity = { driverName, version: VERSION, ready: () => true };
-  const node = { nodeId, kubeletDir, maxVolumes, topology, run, local: createLocalVolumes(parts) };
+  // The kubelet may be told either; where there is none yet, there is no link.
+  const resolved = await realpath(kubeletDir).catch(() => kubeletDir);
+  const kubeletDirs = [...new Set([kubeletDir, resolved])];
+  const node = { nodeId, kubeletDirs, maxVolumes, topology, run, local: createLocalVolumes(parts) };
   return await startCsiServer({
     socketPath,
     services: [
