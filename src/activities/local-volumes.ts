@@ -157,8 +157,12 @@ export interface StatsWish {
 async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath }: StatsWish): Promise<VolumeStats> {
   const { mounts, paths } = parts;
   const note: StageNote | undefined =
-    stagingTargetPath === undefined ? undefined : await findNote(parts, { volumeId, stagingTargetPath });
-  const { device } = await findConnection(parts, await nqnOf(parts, note, volumeId));
+    stagingTargetPath === undefined
+      ? await parts.notes.findOf(volumeId)
+      : await findNote(parts, { volumeId, stagingTargetPath });
+  const { connected, device } = await findConnection(parts, await nqnOf(parts, note, volumeId));
+  // What is at that path is another's: of this volume nothing is known here.
+  if (!connected && !note) throw notThere(volumeId, volumePath);
   const all = await mountsAt(mounts, volumePath);
   const seen = all.at(-1);
   if (seen) {

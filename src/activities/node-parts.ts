@@ -48,14 +48,14 @@ export async function findNote(
   return note;
 }
 
-/** The volume's NQN: of its note, wherever that is, or, without one, as this driver makes it by default. */
+/** The volume's NQN: of its note, wherever that is; without one, of its connection; else as this driver makes it by default. */
 export async function nqnOf(
-  { notes, nqnPrefix }: NodeParts,
+  { connector, notes, nqnPrefix }: NodeParts,
   note: StageNote | undefined,
   volumeId: VolumeId,
 ): Promise<SubsystemNqn> {
   const found = note ?? (await notes.findOf(volumeId));
-  return found?.nqn ?? subsystemNqnOf(nqnPrefix, volumeId);
+  return found?.nqn ?? (await connector.findNqnOf(volumeId)) ?? subsystemNqnOf(nqnPrefix, volumeId);
 }
 
 /** Whether the kernel has a connection of that NQN, and its device: one that has lost its device has none to be looked at. */

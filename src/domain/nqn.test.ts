@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Fault } from './fault';
 import { hostIdOf, hostNqnOf } from './host-nqn';
-import { parseNodeId, parseNqnPrefix, parseSubsystemNqn, subsystemNqnOf } from './nqn';
+import { findNqnOf, parseNodeId, parseNqnPrefix, parseSubsystemNqn, subsystemNqnOf } from './nqn';
 import { parseVolumeId } from './volume-id';
 
 const volumeId = parseVolumeId('pvc-3f2504e0-4f89-11d3-9a0c-0305e82c3301');
@@ -24,6 +24,25 @@ describe('subsystemNqnOf', () => {
       new Fault('InvalidArgument', 'nqnPrefix: 184 characters, at most 183 are allowed'),
     );
   });
+});
+
+describe('findNqnOf', () => {
+  const one = `nqn.2001-03.com.example:${volumeId}`;
+  const other = `nqn.2000-02.com.mikrotik:lab:${volumeId}`;
+
+  it.each([
+    ['none', [], undefined],
+    ['another volume', ['nqn.2001-03.com.example:pvc-00000000-4f89-11d3-9a0c-0305e82c3301'], undefined],
+    ['an ID that only ends so', [`nqn.2001-03.com.example:x${volumeId}`], undefined],
+    ['what is no NQN', [`x:${volumeId}`], undefined],
+    ['one among others', ['nqn.2014-08.org.nvmexpress.discovery', one, ''], one],
+    ['the same twice', [other, other], other],
+  ])('%s', (_fact, nqns, found) => expect(findNqnOf(nqns, volumeId)).toBe(found));
+
+  it('says that several are called so', () =>
+    expect(() => findNqnOf([one, other], volumeId)).toThrow(
+      new Fault('DeviceMismatch', `${volumeId}: several connections are called so: ${one}, ${other}`),
+    ));
 });
 
 describe('messages', () => {

@@ -57,6 +57,18 @@ export function subsystemNqnOf(prefix: NqnPrefix, volumeId: VolumeId): Subsystem
   return parseSubsystemNqn(`${prefix}${volumeId}`, 'nqn');
 }
 
+/**
+ * Which of these NQNs is a volume's, by the ID at its end, whatever its prefix; undefined: none. Throws DeviceMismatch if several
+ * are: nobody could say which.
+ */
+export function findNqnOf(nqns: readonly string[], volumeId: VolumeId): SubsystemNqn | undefined {
+  const [nqn, ...others] = new Set(nqns.filter((each) => SUBSYSTEM.test(each) && each.endsWith(`:${volumeId}`)));
+  if (others.length > 0) {
+    throw new Fault('DeviceMismatch', `${volumeId}: several connections are called so: ${[nqn, ...others].join(', ')}`);
+  }
+  return nqn === undefined ? undefined : parseSubsystemNqn(nqn, 'nqn');
+}
+
 /** A Kubernetes node name: DNS-1123 subdomain, at most 253 characters. Throws InvalidArgument. */
 export function parseNodeId(text: string, field: string): NodeId {
   if (text === '') throw new Fault('InvalidArgument', `${field}: missing`);

@@ -4,10 +4,13 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
+  rmSync,
   statfsSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -15,7 +18,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { type Driver, type Node, startDriver } from '../kit/driver';
-import { isRoot } from '../kit/pod';
+import { isRoot, loopsOf } from '../kit/pod';
 import { blockOf, GIB, mountOf, newName } from '../kit/requests';
 
 let driver: Driver;
@@ -114,6 +117,42 @@ const nodes: Record<string, Node> = {};
     const { volumeCondition } = await a.node.csi.stats({ volumeId: volume.volumeId, volumePath: a.targetPath });
     expect(volumeCondition?.abnormal).toBe(false);
     await detach(a);
+    await driver.csi.deleteVolume({ volumeId: volume.volumeId });
+  });
+
+  it.each([mountOf(), blockOf()])(
+    'is taken off the node although all notes of it are lost (%#)',
+    async (capability) => {
+      const volume = await create(capability, { nqnPrefix: 'nqn.2001-03.com.example:other' });
+      const a = await attach(volume, 'node-a', capability);
+      await a.node.csi.unpublish({ volumeId: volume.volumeId, targetPath: a.targetPath });
+      const notes = readdirSync(a.node.kubeletDir, { recursive: true, encoding: 'utf8' }).filter(
+        (name) => name.includes(volume.volumeId) && name.endsWith('.json'),
+      );
+      expect(notes.length).toBeGreaterThan(0);
+      for (const name of notes) rmSync(path.join(a.node.kubeletDir, name));
+      await detach(a);
+      expect(loopsOf(volume.volumeId)).toEqual([]);
+      await driver.csi.deleteVolume({ volumeId: volume.volumeId });
+    },
+  );
+
+  it('is the same by both names of a kubelet’s folder that is a link', async () => {
+    const real = path.join(path.dirname(nodes['node-a']?.kubeletDir ?? ''), 'kubelet-linked');
+    mkdirSync(`${real}-real`);
+    symlinkSync(`${real}-real`, real);
+    const node = await driver.startNode('node-linked', { config: { kubeletDir: real } });
+    nodes['node-linked'] = { ...node, kubeletDir: real };
+    const volume = await create(mountOf());
+    const a = await attach(volume, 'node-linked', mountOf());
+    const byReal = (place: string) => place.replace(real, `${real}-real`);
+    const stage = { ...a.stage, stagingTargetPath: byReal(a.stagingTargetPath) };
+    await node.csi.stage(stage);
+    await node.csi.publish({ ...stage, targetPath: byReal(a.targetPath) });
+    expect(mountsBelow(`${real}-real`).toSorted()).toEqual([a.stagingTargetPath, a.targetPath].map(byReal).toSorted());
+    await node.csi.unpublish({ volumeId: volume.volumeId, targetPath: byReal(a.targetPath) });
+    await detach(a);
+    expect(mountsBelow(`${real}-real`)).toEqual([]);
     await driver.csi.deleteVolume({ volumeId: volume.volumeId });
   });
 

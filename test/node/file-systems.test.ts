@@ -155,7 +155,7 @@ describeAsRoot('file systems', () => {
     const mountPoint = lab.directory('m');
     await format(loop, 'ext4');
     await mount(loop, mountPoint, 'ext4');
-    const busy = { kind: 'MountBusy', message: expect.stringContaining(`mounted at ${mountPoint} by`) };
+    const busy = { kind: 'MountBusy', message: expect.stringContaining(`mounted at ${mountPoint}, as `) };
     expect(await faultOf(fileSystems.requireUnused(loop.path))).toMatchObject(busy);
     expect(await faultOf(format(loop, 'ext4'))).toMatchObject(busy);
   });

@@ -44,7 +44,10 @@ export async function formatMountUsers({
   return format([...search.found, ...below.map((mount) => `mounted below: ${mount.mountPoint}`)]);
 }
 
-/** Who has a device mounted, in any mount namespace that /proc shows: ` (mounted at /a/b by pause[123])`, or nothing. */
+/**
+ * Where a device is mounted, in any mount namespace that /proc shows: ` (mounted at /a/b, as pause[123] sees it)`, or nothing. A
+ * namespace has no name of its own: one of its processes stands for it, and need not be the one that mounted it.
+ */
 export async function formatDeviceUsers({
   procRoot,
   isDevice,
@@ -59,7 +62,7 @@ export async function formatDeviceUsers({
     if (namespaces.has(namespace)) return;
     namespaces.add(namespace);
     const mount = parseMountinfo(await readFile(join(procRoot, pid, 'mountinfo'), 'utf8')).find(isDevice);
-    if (mount) search.found.push(`mounted at ${mount.mountPoint} by ${await nameOf(search, pid)}`);
+    if (mount) search.found.push(`mounted at ${mount.mountPoint}, as ${await nameOf(search, pid)} sees it`);
   });
   return format(search.found);
 }

@@ -1,7 +1,7 @@
 import { link, lstat, mkdir, realpath, unlink } from 'node:fs/promises';
 import { Fault } from '../../domain/fault';
 import type { NodeId, SubsystemNqn } from '../../domain/nqn';
-import { errorCode } from './sysfs';
+import { errorCode, namesIn } from './sysfs';
 
 /** A file's identity: two names of one file have the same. */
 interface FileIdentity {
@@ -17,6 +17,8 @@ interface FileIdentity {
 export interface BackingLinks {
   /** The name for an NQN, as a loop device would show it. The folder is made if it was not there. */
   pathOf(nqn: SubsystemNqn): Promise<string>;
+  /** The NQNs that there are names for. */
+  list(): Promise<readonly string[]>;
   /** Whether the name is one of this file. */
   isOf(path: string, image: FileIdentity): Promise<boolean>;
   /** The name is one of this file; one of another file, which no device uses any more, makes way. */
@@ -33,6 +35,8 @@ export function createBackingLinks(linkRoot: string, nodeId: NodeId): BackingLin
   };
   return {
     isOf,
+
+    list: () => namesIn(`${linkRoot}/${nodeId}`),
 
     async pathOf(nqn) {
       // Both are file names as they are: [A-Za-z0-9.:_-], at most 253 characters, beginning with neither dot nor dash.

@@ -29,6 +29,7 @@ it('lets a disconnect wait for a connect of the same NQN, also for one that fail
       begun.push(`find ${nqn}`);
       return undefined;
     },
+    findNqnOf: () => Promise.resolve(undefined),
     rescan: async (_nqn, atLeastBytes) => {
       begun.push(`rescan ${atLeastBytes}`);
       return undefined;

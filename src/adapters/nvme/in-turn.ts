@@ -3,7 +3,7 @@ import type { ConnectorPort } from './port';
 
 /**
  * One call at a time that changes the connection of an NQN, first come, first served: a disconnect never meets a connect half-way,
- * even if whoever asked for it has stopped waiting. Looking (`find`) waits for nobody.
+ * even if whoever asked for it has stopped waiting. Looking (`find`, `findNqnOf`) waits for nobody.
  */
 export function inTurn(connector: ConnectorPort): ConnectorPort {
   const last = new Map<SubsystemNqn, Promise<unknown>>();
@@ -20,6 +20,7 @@ export function inTurn(connector: ConnectorPort): ConnectorPort {
   return {
     connect: (target) => run(target.nqn, () => connector.connect(target)),
     find: (nqn) => connector.find(nqn),
+    findNqnOf: (volumeId) => connector.findNqnOf(volumeId),
     rescan: (nqn, atLeastBytes) => run(nqn, () => connector.rescan(nqn, atLeastBytes)),
     disconnect: (nqn) => run(nqn, () => connector.disconnect(nqn)),
   };

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { Fault } from '../../domain/fault';
-import type { NodeId, SubsystemNqn } from '../../domain/nqn';
+import { findNqnOf, type NodeId, type SubsystemNqn } from '../../domain/nqn';
+import type { VolumeId } from '../../domain/volume-id';
 import type { MountPort } from '../mount/port';
 import type { CommandResult, ProcessPort } from '../process/port';
 import { type BackingLinks, createBackingLinks, findFile } from './backing-link';
@@ -78,6 +79,11 @@ class LoopConnector implements ConnectorPort {
   async find(nqn: SubsystemNqn): Promise<Device | undefined> {
     const loops = await this.loopsOf(await this.links.pathOf(nqn));
     return loops.length === 0 ? undefined : this.deviceOf(nqn, loops);
+  }
+
+  async findNqnOf(volumeId: VolumeId): Promise<SubsystemNqn | undefined> {
+    // A name stays for as long as there may be a device on it.
+    return findNqnOf(await this.links.list(), volumeId);
   }
 
   async rescan(nqn: SubsystemNqn): Promise<Device | undefined> {

@@ -53,6 +53,17 @@ export async function findConnection(tree: DeviceTree, nqn: SubsystemNqn): Promi
   return { subsystems, controllers, namespaces: usable, seen: await lookAtNamespaces(tree, usable) };
 }
 
+/** The NQNs of all that the kernel has. */
+export async function listNqns({ sysRoot }: DeviceTree): Promise<readonly string[]> {
+  const root = `${sysRoot}/class/nvme-subsystem`;
+  const nqns: string[] = [];
+  for (const subsystem of await namesIn(root)) {
+    const nqn = await findNqn(`${root}/${subsystem}/subsysnqn`);
+    if (nqn !== undefined) nqns.push(nqn);
+  }
+  return nqns;
+}
+
 /**
  * Devices of these subsystems that the kernel has given up and a mount still holds; they keep their subsystem from going. In
  * sysfs there is only the file system left of them.

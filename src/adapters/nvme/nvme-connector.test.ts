@@ -6,6 +6,7 @@ import { Fault } from '../../domain/fault';
 import { parseNodeId, parseSubsystemNqn, type SubsystemNqn } from '../../domain/nqn';
 import { findDeviceNumbers } from '../../domain/nvme-sysfs';
 import { MIB, parseBytes } from '../../domain/size';
+import { parseVolumeId } from '../../domain/volume-id';
 import type { Mount } from '../mount/port';
 import type { Command, CommandResult, ProcessPort } from '../process/port';
 import { hostIdentityOf } from './host-identity';
@@ -531,6 +532,22 @@ describe('find', () => {
     kernel.removeNamespace(0, 'nvme0n1');
     const { kind, message } = await fault(connector.find(nqn));
     expect([kind, message]).toEqual(['DeviceMismatch', expect.stringContaining('no namespace')]);
+  });
+});
+
+describe('findNqnOf', () => {
+  const volumeId = parseVolumeId('pvc-3f2504e0-4f89-11d3-9a0c-0305e82c3301');
+
+  it('finds the NQN of a volume by the ID at its end', async () => {
+    kernel.addVolume(0, otherNqn);
+    kernel.addVolume(1, `nqn.2001-03.com.example:lab:${volumeId}`);
+    kernel.addVolume(2, `nqn.2001-03.com.example:${volumeId}:snapshot`);
+    expect(await connector.findNqnOf(volumeId)).toBe(`nqn.2001-03.com.example:lab:${volumeId}`);
+  });
+
+  it('finds none where there is none', async () => {
+    kernel.addVolume(0, otherNqn);
+    expect(await connector.findNqnOf(volumeId)).toBeUndefined();
   });
 });
 

@@ -1,6 +1,7 @@
 import { Fault } from '../../domain/fault';
-import type { SubsystemNqn } from '../../domain/nqn';
+import { findNqnOf, type SubsystemNqn } from '../../domain/nqn';
 import type { Bytes } from '../../domain/size';
+import type { VolumeId } from '../../domain/volume-id';
 import type { MountPort } from '../mount/port';
 import type { ProcessPort } from '../process/port';
 import type { DeviceTree } from './block-device';
@@ -14,6 +15,7 @@ import {
   formatConnection,
   isConnected,
   isLeaving,
+  listNqns,
   liveControllers,
   type NvmeConnection,
   stateOf,
@@ -69,6 +71,10 @@ class NvmeConnector implements ConnectorPort {
   async find(nqn: SubsystemNqn): Promise<Device | undefined> {
     const connection = await findConnection(this.tree, nqn);
     return connection && this.deviceOf(nqn, connection);
+  }
+
+  async findNqnOf(volumeId: VolumeId): Promise<SubsystemNqn | undefined> {
+    return findNqnOf(await listNqns(this.tree), volumeId);
   }
 
   async rescan(nqn: SubsystemNqn, atLeastBytes?: Bytes): Promise<Device | undefined> {

@@ -1,5 +1,6 @@
 import type { NodeId, SubsystemNqn } from '../../domain/nqn';
 import type { Bytes } from '../../domain/size';
+import type { VolumeId } from '../../domain/volume-id';
 
 /** Where a volume is exported, and how a node keeps its connection. */
 export interface ConnectTarget {
@@ -44,6 +45,12 @@ export interface ConnectorPort {
    * yet: DeviceMismatch. Touches no device: it answers whatever state the connection is in.
    */
   find(nqn: SubsystemNqn): Promise<Device | undefined>;
+
+  /**
+   * The NQN of a volume's connection, by the ID that it ends with: for a volume of which nothing else is known. Undefined: there is
+   * none. Several: DeviceMismatch.
+   */
+  findNqnOf(volumeId: VolumeId): Promise<SubsystemNqn | undefined>;
 
   /**
    * Looks anew at how large the device is, and returns it; waits a while for it to have `atLeastBytes`, and returns it without them
