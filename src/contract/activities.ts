@@ -1,3 +1,4 @@
+import type { ClusterEventDto } from './cluster-events';
 import type {
   CreateVolumeInput,
   DeleteVolumeInput,
@@ -27,10 +28,20 @@ export interface ArrayActivities {
   detachVolume(input: UnpublishVolumeInput): Promise<void>;
 }
 
-/** What is asked of the cluster. */
+/** A node that holds nothing any more: it is gone from the cluster, or a person vouches that it is off. */
+export interface LostNodeDto {
+  readonly nodeId: string;
+  readonly why: 'deleted' | 'out-of-service';
+}
+
+/** What is asked of the cluster, and told it. */
 export interface ClusterActivities {
   /** Throws NodeNotFound unless the node exists. */
   requireNode(input: { readonly nodeId: string }): Promise<void>;
+  /** Which of these nodes are lost, asked now. Without Kubernetes none is. Throws ClusterUnreachable: then nobody knows. */
+  findLostNodes(input: { readonly nodeIds: readonly string[] }): Promise<{ readonly lost: readonly LostNodeDto[] }>;
+  /** Tells people. Never fails: what cannot be posted, and all without Kubernetes, is in the log alone. */
+  postEvent(event: ClusterEventDto): Promise<void>;
 }
 
 /** A stage, and the run that does it: only what that very run made is ever undone. */

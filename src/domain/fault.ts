@@ -84,6 +84,8 @@ export const FAULTS = {
   OperationConflict: final('ABORTED'),
   /** The operation was cancelled by one that negates it. */
   OperationCancelled: final('ABORTED'),
+  /** The Kubernetes API server cannot be asked, or does not let us: nothing is known of the cluster. */
+  ClusterUnreachable: passing('UNAVAILABLE'),
   /** Temporal cannot be reached. */
   TemporalUnreachable: passing('UNAVAILABLE'),
   /** The paging token was not given out by this driver. */

@@ -47,7 +47,7 @@ export async function runController(config: ControllerConfig, { logger, signal }
   const monitor = monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
     temporal: config.temporal,
-    options: workerOptionsOf(config, { array, logger, nodes: nodesOf(config, temporal.connection) }),
+    options: workerOptionsOf(config, { array, logger, metrics, nodes: nodesOf(config, temporal.connection) }),
     logger,
     signal,
   });
@@ -77,14 +77,18 @@ interface WorkerParts {
   readonly array: RdsArray;
   readonly nodes: NodesPort;
   readonly logger: Logger;
+  readonly metrics: ControllerMetrics;
 }
 
-function workerOptionsOf(config: ControllerConfig, { array, nodes, logger }: WorkerParts) {
+function workerOptionsOf(config: ControllerConfig, { array, nodes, logger, metrics }: WorkerParts) {
   const interceptor = createActivityInterceptor({ logger, waitingFor: () => array.whyDown });
   return {
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
-    activities: { ...createArrayActivities({ disks: array.disks }), ...createClusterActivities({ nodes }) },
+    activities: {
+      ...createArrayActivities({ disks: array.disks }),
+      ...createClusterActivities({ nodes, cluster: undefined, logger, onEvent: metrics.observeEvent }),
+    },
     interceptors: { activity: [interceptor] },
     // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.
     maxConcurrentActivityTaskExecutions: 2 * config.rds.maxExecs,

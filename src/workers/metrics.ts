@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import type { DisksEvent } from '../adapters/routeros/disks';
 import type { ObserveRpc } from '../csi/unary';
+import type { EventReason } from '../domain/event-reason';
 
 /** RPCs by the operation names of the existing Go driver, so that people's dashboards go on working. */
 const OPERATION_OF_RPC: Readonly<Record<string, string>> = {
@@ -31,6 +32,8 @@ export interface ControllerMetrics {
   /** What happens to the connection to the RDS of this address. */
   readonly observeConnection: (address: string) => (event: ConnectionEvent) => void;
   readonly recordConnection: (address: string, connected: boolean) => void;
+  /** An event was posted. */
+  readonly observeEvent: (reason: EventReason) => void;
 }
 
 /** The controller's Prometheus metrics. Labels never hold a volume ID. */
@@ -43,6 +46,7 @@ export function createControllerMetrics(): ControllerMetrics {
     observeExec: observeExecIn(registry),
     observeConnection: observeConnectionIn(registry, recordConnection),
     recordConnection,
+    observeEvent: observeEventIn(registry),
   };
 }
 
@@ -91,6 +95,16 @@ function observeExecIn(registry: Registry): ControllerMetrics['observeExec'] {
     registers: [registry],
   });
   return ({ operation, outcome, seconds }) => execs.observe({ verb: operation, result: outcome }, seconds);
+}
+
+function observeEventIn(registry: Registry): ControllerMetrics['observeEvent'] {
+  const events = new Counter({
+    name: 'rds_csi_events_posted_total',
+    help: 'Events posted to Kubernetes (without Kubernetes: logged), by reason',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  return (reason) => events.inc({ reason });
 }
 
 function connectionGauge(registry: Registry): ControllerMetrics['recordConnection'] {

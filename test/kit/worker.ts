@@ -2,6 +2,7 @@ import { Worker } from '@temporalio/worker';
 import { createArrayActivities } from '../../src/activities/array-activities';
 import { createClusterActivities } from '../../src/activities/cluster-activities';
 import { createActivityInterceptor } from '../../src/activities/interceptor';
+import type { ClusterPort } from '../../src/adapters/kubernetes/port';
 import type { NodesPort } from '../../src/adapters/nodes/port';
 import type { DisksPort } from '../../src/adapters/routeros/port';
 import { HEARTBEAT_INTERVAL_MS } from '../../src/contract/limits';
@@ -15,18 +16,23 @@ interface TestWorkerOptions {
   readonly test: TestNamespace;
   readonly disks: DisksPort;
   readonly nodes: NodesPort;
+  readonly cluster?: ClusterPort;
   readonly waitingFor?: () => string | undefined;
 }
 
 /** The controller's worker over ports that a test hands in. */
-export async function startTestWorker({ test, disks, nodes, waitingFor = () => undefined }: TestWorkerOptions) {
+export async function startTestWorker(options: TestWorkerOptions) {
+  const { test, disks, nodes, cluster, waitingFor = () => undefined } = options;
   const connection = await connectTestWorker(test.address);
   const worker = await Worker.create({
     connection,
     namespace: test.namespace,
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: testWorkflowBundle(),
-    activities: { ...createArrayActivities({ disks }), ...createClusterActivities({ nodes }) },
+    activities: {
+      ...createArrayActivities({ disks }),
+      ...createClusterActivities({ nodes, cluster, logger: silent, onEvent: () => {} }),
+    },
     interceptors: { activity: [createActivityInterceptor({ logger: silent, waitingFor })] },
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
     defaultHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,

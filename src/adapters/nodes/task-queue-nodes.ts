@@ -22,6 +22,7 @@ interface TaskQueueNodesOptions {
 export function createTaskQueueNodes(options: TaskQueueNodesOptions): NodesPort {
   const { connection, namespace, taskQueueOf, limitMs } = options;
   return {
+    whyUnknown: 'no worker of it polls Temporal',
     async exists(nodeId) {
       try {
         const queue = await connection.withDeadline(Date.now() + limitMs, () =>
@@ -43,4 +44,4 @@ export function createTaskQueueNodes(options: TaskQueueNodesOptions): NodesPort 
 }
 
 /** Every well-formed node counts as known: for trying things out, where no node process runs. */
-export const anyNode: NodesPort = { exists: () => Promise.resolve(true) };
+export const anyNode: NodesPort = { exists: () => Promise.resolve(true), whyUnknown: 'all are' };
