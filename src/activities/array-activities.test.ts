@@ -11,6 +11,7 @@ import { createArrayActivities } from './array-activities';
 
 const volumeId = parseVolumeId('pvc-0f9d1ac4-7c1b-4a5e-9d59-3a3a6f3f0a11');
 const clusterId = parseClusterId('c1', 'clusterId');
+const asItIs = { wish: { kind: 'as-it-is' }, endSessions: false };
 const GIB = 1_073_741_824n;
 
 const recordOf = (...nodes: string[]): VolumeRecord => ({
@@ -35,6 +36,7 @@ const volumeOf = (partial: Partial<Volume> = {}): Volume => {
     nqn: `nqn.2000-02.com.mikrotik:${volumeId}`,
     nvmePort: 4420,
     exported: true,
+    allowedHost: '',
     fileExists: true,
     comment: record ? formatRecord(record) : '',
     record,
@@ -60,7 +62,8 @@ const disksOf = (partial: Partial<DisksPort>): DisksPort => ({
   ...partial,
 });
 
-const activitiesOver = (partial: Partial<DisksPort>) => createArrayActivities({ disks: disksOf(partial) });
+const activitiesOver = (partial: Partial<DisksPort>) =>
+  createArrayActivities({ disks: disksOf(partial), fencing: 'off', onAttachment: () => {} });
 const fault = (kind: string, words = '') => expect.objectContaining({ kind, message: expect.stringContaining(words) });
 
 const createInput = {
@@ -287,7 +290,7 @@ describe('detachVolume', () => {
     });
     const detached = activities.detachVolume({ volumeId, clusterId, nodeId: 'node-a' });
     await expect(detached).rejects.toThrow(fault('ArrayUnsettled'));
-    expect(changes).toEqual([{ expectedComment: held.comment, record: recordOf('node-b'), turnExportOn: false }]);
+    expect(changes).toEqual([{ expectedComment: held.comment, record: recordOf('node-b'), exportChange: asItIs }]);
   });
 
   it('from all nodes empties the record', async () => {

@@ -1,30 +1,39 @@
 import type { DisksPort } from '../adapters/routeros/port';
 import type { ArrayActivities } from '../contract/activities';
 import { TURN_LIMIT_MS } from '../contract/limits';
-import type { AttachmentDto, CreateVolumeInput } from '../contract/operations';
-import { judgeAttach, judgeDetach } from '../domain/attachment';
-import { parseAccessMode } from '../domain/capability';
+import type { CreateVolumeInput } from '../contract/operations';
+import type { Fencing } from '../domain/export';
 import { Fault } from '../domain/fault';
-import { parseNodeId, parseSubsystemNqn } from '../domain/nqn';
-import type { Attachment, ClusterId, VolumeRecord } from '../domain/record';
-import { parseClusterId, parseVolumeContent } from '../domain/record';
+import { parseSubsystemNqn } from '../domain/nqn';
+import type { ClusterId } from '../domain/record';
+import { parseClusterId } from '../domain/record';
 import type { Bytes } from '../domain/size';
 import { formatBytes, parseBytes } from '../domain/size';
 import type { Volume, VolumeSpec } from '../domain/volume';
 import type { VolumeId } from '../domain/volume-id';
 import { parseVolumeId } from '../domain/volume-id';
 import { filePathOf, parseVolumePath } from '../domain/volume-path';
+import { type AttachmentEvent, createAttachmentActivities } from './attachment-activities';
 import { createTurns } from './turns';
 
+interface ArrayActivitiesOptions {
+  readonly disks: DisksPort;
+  readonly fencing: Fencing;
+  /** Told of each attachment that was made, given back or cleared, or is not to be. */
+  readonly onAttachment: (event: AttachmentEvent) => void;
+}
+
 /** What is done on the RDS, over its disks: one try of a volume at a time, at most two scripts each. */
-export function createArrayActivities({ disks }: { readonly disks: DisksPort }): ArrayActivities {
+export function createArrayActivities({ disks, fencing, onAttachment }: ArrayActivitiesOptions): ArrayActivities {
   const inTurn = createTurns({ longestWaitMs: TURN_LIMIT_MS });
   return {
+    ...createAttachmentActivities({ disks, fencing, onAttachment, inTurn }),
+
     async ensureVolume(input) {
-      const spec = parseSpec(input);
+      const spec = parseSpec(input, fencing);
       const volume = await inTurn(spec.volumeId, () => disks.create(spec));
       requireSame(spec, volume);
-      requireServed(volume);
+      requireServed(spec, volume);
       return { sizeBytes: volume.sizeBytes.toString() };
     },
 
@@ -48,87 +57,11 @@ export function createArrayActivities({ disks }: { readonly disks: DisksPort }):
       requireWithin(volume, limitOf(input.limitBytes));
       return { sizeBytes: volume.sizeBytes.toString() };
     },
-
-    async attachVolume(input) {
-      const wish = {
-        volumeId: parseVolumeId(input.volumeId),
-        clusterId: parseClusterId(input.clusterId, 'clusterId'),
-        attachment: parseAttachment(input.attachment),
-      };
-      await inTurn(wish.volumeId, () => attach(disks, wish));
-    },
-
-    async detachVolume(input) {
-      const wish = {
-        volumeId: parseVolumeId(input.volumeId),
-        clusterId: parseClusterId(input.clusterId, 'clusterId'),
-        nodeId: input.nodeId === undefined ? undefined : parseNodeId(input.nodeId, 'node_id'),
-      };
-      await inTurn(wish.volumeId, () => detach(disks, wish));
-    },
   };
-}
-
-type AttachWish = { readonly volumeId: VolumeId; readonly clusterId: ClusterId; readonly attachment: Attachment };
-
-/**
- * The common path is one exec; a record that the fast path leaves alone is judged here and written once, if it still stands. A try
- * has time for no more: if somebody else was faster, the next one looks anew.
- */
-async function attach(disks: DisksPort, wish: AttachWish): Promise<void> {
-  const { volumeId } = wish;
-  const volume = await disks.attach(volumeId, wish.clusterId, wish.attachment);
-  const record = recordToAttach(wish, volume);
-  if (!volume || !record) return;
-  const written = await disks.writeRecord(volumeId, { expectedComment: volume.comment, record, turnExportOn: true });
-  if (recordToAttach(wish, written)) throw unsettledRecord(volumeId);
-}
-
-/** The record to be written for a volume to be attached as wished; undefined if it is. Throws VolumeNotFound, and as judgeAttach. */
-function recordToAttach(wish: AttachWish, volume: Volume | undefined): VolumeRecord | undefined {
-  const { volumeId, clusterId, attachment } = wish;
-  if (!volume) throw notFound(volumeId);
-  const verdict = judgeAttach({ volumeId, record: volume.record, wish: attachment, clusterId });
-  if (verdict.kind === 'write') return verdict.record;
-  return volume.exported ? undefined : volume.record;
-}
-
-type DetachWish = Omit<AttachWish, 'attachment'> & { readonly nodeId: Attachment['nodeId'] | undefined };
-
-async function detach(disks: DisksPort, wish: DetachWish): Promise<void> {
-  const { volumeId } = wish;
-  const volume = await findDetached(disks, wish);
-  const record = recordToDetach(wish, volume);
-  if (!volume || !record) return;
-  const written = await disks.writeRecord(volumeId, { expectedComment: volume.comment, record, turnExportOn: false });
-  if (recordToDetach(wish, written)) throw unsettledRecord(volumeId);
-}
-
-/** The volume after the common path; undefined too where its slot holds something that is not this driver's: no node has that. */
-async function findDetached(disks: DisksPort, wish: DetachWish): Promise<Volume | undefined> {
-  const { volumeId, clusterId, nodeId } = wish;
-  try {
-    return nodeId === undefined ? await disks.find(volumeId) : await disks.detach(volumeId, clusterId, nodeId);
-  } catch (error) {
-    if (error instanceof Fault && error.kind === 'NotOurs') return undefined;
-    throw error;
-  }
-}
-
-/** The record to be written for a volume to be detached; undefined if it is. Throws ArrayUnreadable. */
-function recordToDetach({ clusterId, nodeId }: DetachWish, volume: Volume | undefined): VolumeRecord | undefined {
-  if (!volume) return undefined;
-  if (volume.recordProblem !== undefined) throw new Fault('ArrayUnreadable', volume.recordProblem);
-  const verdict = judgeDetach({ record: volume.record, nodeId, clusterId });
-  return verdict.kind === 'write' ? verdict.record : undefined;
 }
 
 function notFound(volumeId: VolumeId): Fault {
   return new Fault('VolumeNotFound', `${volumeId}: the RDS has no such volume`);
-}
-
-function unsettledRecord(volumeId: VolumeId): Fault {
-  return new Fault('ArrayUnsettled', `${volumeId}: its record was changed by someone else while it was being written`);
 }
 
 function isOfAnother({ record }: Volume, clusterId: ClusterId): boolean {
@@ -162,8 +95,8 @@ function formatRange(leastBytes: Bytes, mostBytes: Bytes): string {
   return leastBytes === mostBytes ? formatBytes(leastBytes) : `${formatBytes(leastBytes)} to ${formatBytes(mostBytes)}`;
 }
 
-function requireServed(volume: Volume): void {
-  if (!volume.exported) throw contractBroken(volume, 'not exported over NVMe/TCP');
+function requireServed(spec: VolumeSpec, volume: Volume): void {
+  if (spec.exported && !volume.exported) throw contractBroken(volume, 'not exported over NVMe/TCP');
   if (volume.fileExists === false) throw contractBroken(volume, `without its backing file ${volume.filePath}`);
 }
 
@@ -188,7 +121,7 @@ function whyKept(volume: Volume, clusterId: ClusterId): Fault {
   return new Fault('ArrayUnsettled', `${volumeId}: its disk was removed without complaint and is still there`);
 }
 
-function parseSpec(input: CreateVolumeInput): VolumeSpec {
+function parseSpec(input: CreateVolumeInput, fencing: Fencing): VolumeSpec {
   const volumeId = parseVolumeId(input.volumeId);
   return {
     volumeId,
@@ -197,19 +130,12 @@ function parseSpec(input: CreateVolumeInput): VolumeSpec {
     volumePath: parseVolumePath(input.volumePath, 'volumePath'),
     nqn: parseSubsystemNqn(input.nqn, 'nqn'),
     nvmePort: input.nvmePort,
+    // With fencing no host may connect until a node has the volume.
+    exported: fencing === 'off',
     record: { clusterId: parseClusterId(input.clusterId, 'clusterId'), claim: input.claim, attachments: [] },
   };
 }
 
 function limitOf(limitBytes: string | undefined): Bytes | undefined {
   return limitBytes === undefined ? undefined : parseBytes(limitBytes, 'limitBytes');
-}
-
-function parseAttachment(input: AttachmentDto): Attachment {
-  return {
-    nodeId: parseNodeId(input.nodeId, 'node_id'),
-    accessMode: parseAccessMode(input.accessMode, 'accessMode'),
-    readOnly: input.readOnly,
-    content: parseVolumeContent(input.content, 'content'),
-  };
 }

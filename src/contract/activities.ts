@@ -1,9 +1,15 @@
 import type { ClusterEventDto } from './cluster-events';
 import type {
+  AttachResult,
+  ClearAttachmentsInput,
   CreateVolumeInput,
   DeleteVolumeInput,
+  DetachResult,
+  EnsureExportResult,
   ExpandNodeVolumeInput,
   ExpandVolumeInput,
+  FoundAttachments,
+  OutcomeDto,
   PublishVolumeInput,
   SizeResult,
   StageVolumeInput,
@@ -23,9 +29,23 @@ export interface ArrayActivities {
   /** At least `sizeBytes`, at most `limitBytes`. Throws VolumeNotFound, PoolExhausted, SizeOutOfRange, NotOurs. */
   growVolume(input: ExpandVolumeInput): Promise<SizeResult>;
   /** The record names the node with this access mode and content. Throws VolumeNotFound, VolumeInUse, AttachedDifferently. */
-  attachVolume(input: PublishVolumeInput): Promise<void>;
+  attachVolume(input: PublishVolumeInput): Promise<AttachResult | undefined>;
   /** The record does not name the node. OK where there is no such volume, or something else is in its slot. */
-  detachVolume(input: UnpublishVolumeInput): Promise<void>;
+  detachVolume(input: UnpublishVolumeInput): Promise<DetachResult | undefined>;
+  /** Which nodes have the volume, read now; none if there is no such volume, or another cluster's record on it. */
+  findAttachments(input: { readonly volumeId: string; readonly clusterId: string }): Promise<FoundAttachments>;
+  /**
+   * The record names none of these nodes and, with fencing, no session of theirs is left. Throws OperationConflict if the record
+   * is not the one that this was judged by and still names one of them.
+   */
+  clearAttachments(input: ClearAttachmentsInput): Promise<void>;
+  /** The export is on for the nodes that this cluster's record names. Only to be called by who holds the volume's workflow ID. */
+  ensureExport(input: { readonly volumeId: string; readonly clusterId: string }): Promise<EnsureExportResult>;
+}
+
+/** What is counted. */
+export interface MetricsActivities {
+  countOutcome(outcome: OutcomeDto): Promise<void>;
 }
 
 /** A node that holds nothing any more: it is gone from the cluster, or a person vouches that it is off. */
@@ -69,4 +89,4 @@ export interface NodeActivities {
   growFileSystem(input: ExpandNodeVolumeInput): Promise<SizeResult>;
 }
 
-export type ControllerActivities = ArrayActivities & ClusterActivities;
+export type ControllerActivities = ArrayActivities & ClusterActivities & MetricsActivities;

@@ -52,7 +52,72 @@ export interface PublishVolumeInput {
   readonly attachment: AttachmentDto;
   /** Written into the record of a volume that has none, or that another cluster made and holds no more. */
   readonly clusterId: string;
+  /** How long two nodes may have it, for a volume that two may; absent: the default. */
+  readonly migrationTimeoutSeconds?: number;
 }
+
+/** The claim that a volume was made for. */
+export interface ClaimDto {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Two nodes that write to one raw block volume: a live migration. */
+export interface MigrationDto {
+  readonly nodeIds: readonly string[];
+  readonly claim?: ClaimDto;
+}
+
+/** Two nodes have the volume, now that it is attached. */
+export interface AttachResult {
+  readonly migration: MigrationDto;
+}
+
+/** A live migration may have ended with it. */
+export interface DetachResult {
+  readonly mayEndMigration: true;
+}
+
+/** Which nodes have a volume, as this cluster's record says. */
+export interface FoundAttachments {
+  readonly attachments: readonly AttachmentDto[];
+  /** The two nodes that write to it, if there are two. */
+  readonly migratingNodeIds?: readonly string[];
+  readonly claim?: ClaimDto;
+  /** The text that says so: what is decided on its ground is done only while it stands. */
+  readonly comment: string;
+}
+
+export interface ClearAttachmentsInput {
+  readonly volumeId: string;
+  readonly clusterId: string;
+  /** The nodes that have the volume no more, and have not given it back themselves. */
+  readonly nodeIds: readonly string[];
+  /** The comment that this was judged by. */
+  readonly judgedComment: string;
+}
+
+/** What became of an export that should be there. */
+export interface EnsureExportResult {
+  /**
+   * `served`: it is as the record wants it; `restored`: it was not, and is now; `not-wanted`: no record of this cluster names a
+   * node, or there is no such volume; `disabled`: a person has disabled the disk, which is left so.
+   */
+  readonly state: 'served' | 'restored' | 'not-wanted' | 'disabled';
+}
+
+export interface WatchMigrationInput {
+  readonly volumeId: string;
+  readonly clusterId: string;
+  readonly migration: MigrationDto;
+  /** From the second attachment on. */
+  readonly timeoutSeconds: number;
+}
+
+/** What a workflow has decided, for the metrics. */
+export type OutcomeDto =
+  | { readonly kind: 'attachment-conflict' }
+  | { readonly kind: 'migration'; readonly result: 'success' | 'timeout'; readonly seconds: number };
 
 export interface UnpublishVolumeInput {
   readonly volumeId: string;

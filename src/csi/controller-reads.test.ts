@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { parseAccessMode } from '../domain/capability';
+import type { Fencing } from '../domain/export';
 import { parseNodeId, parseNqnPrefix } from '../domain/nqn';
 import { parseClusterId } from '../domain/record';
 import { MAX_VOLUME_BYTES, parseBytes } from '../domain/size';
@@ -28,6 +29,7 @@ const volumeOf = (digit: string, partial: Partial<Volume> = {}): Volume => ({
   nqn: `nqn.2000-02.com.mikrotik:${idOf(digit)}`,
   nvmePort: 4420,
   exported: true,
+  allowedHost: '',
   fileExists: undefined,
   comment: '',
   record: undefined,
@@ -35,9 +37,10 @@ const volumeOf = (digit: string, partial: Partial<Volume> = {}): Volume => ({
   ...partial,
 });
 const clusterId = parseClusterId('c1', 'clusterId');
-const readsOver = (volumes: readonly Volume[], freeBytes = 10n ** 12n) =>
+const readsOver = (volumes: readonly Volume[], freeBytes = 10n ** 12n, fencing: Fencing = 'off') =>
   createControllerReads({
     clusterId,
+    fencing,
     defaults,
     volumes: {
       find: (volumeId) => Promise.resolve(volumes.find((volume) => volume.volumeId === volumeId)),
@@ -86,6 +89,19 @@ describe('listVolumes', () => {
   ])('tells the condition of a volume that is %s', async (_fact, partial, condition) => {
     const { entries } = await list([volumeOf('a', partial)]);
     expect(entries[0]?.status?.volumeCondition).toMatchObject(condition);
+  });
+
+  it('takes an export that is off for right, with fencing, while no node has the volume', async () => {
+    const free = volumeOf('a', { exported: false, record: { ...record, attachments: [] } });
+    const conditionOf = async (volume: Volume, fencing: Fencing) =>
+      (await readsOver([volume], 0n, fencing).listVolumes(ListVolumesRequest.fromPartial({}))).entries[0]?.status
+        ?.volumeCondition;
+    await expect(conditionOf(free, 'allow-host')).resolves.toMatchObject({ abnormal: false });
+    await expect(conditionOf(free, 'off')).resolves.toMatchObject({ abnormal: true });
+    await expect(conditionOf({ ...free, record }, 'allow-host')).resolves.toMatchObject({ abnormal: true });
+    await expect(conditionOf({ ...free, sizeBytes: parseBytes(0n, 'size') }, 'allow-host')).resolves.toMatchObject({
+      abnormal: true,
+    });
   });
 
   it('names the nodes of the record', async () => {

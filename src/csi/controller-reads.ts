@@ -1,4 +1,5 @@
 import { parseCapabilities } from '../domain/capability';
+import type { Fencing } from '../domain/export';
 import { Fault } from '../domain/fault';
 import { subsystemNqnOf } from '../domain/nqn';
 import { type ParameterDefaults, parseParameters } from '../domain/parameters';
@@ -29,15 +30,17 @@ export interface VolumeReader {
 
 interface ControllerReadsOptions {
   readonly clusterId: ClusterId;
+  readonly fencing: Fencing;
   readonly volumes: VolumeReader;
   readonly defaults: ParameterDefaults;
 }
 
 /** The RPCs that change nothing: they ask the RDS, and start no workflow. */
-export function createControllerReads({ clusterId, volumes, defaults }: ControllerReadsOptions) {
+export function createControllerReads({ clusterId, fencing, volumes, defaults }: ControllerReadsOptions) {
+  const entryOf = (volume: Volume) => describeVolume(volume, { clusterId, fencing });
   return {
     controllerGetVolume: async (request: ControllerGetVolumeRequest): Promise<ControllerGetVolumeResponse> => {
-      return entryOf(await getVolume(volumes, request.volumeId), clusterId);
+      return entryOf(await getVolume(volumes, request.volumeId));
     },
 
     listVolumes: async (request: ListVolumesRequest): Promise<ListVolumesResponse> => {
@@ -47,7 +50,7 @@ export function createControllerReads({ clusterId, volumes, defaults }: Controll
       const rest = all.filter(({ volumeId }) => after === undefined || volumeId > after);
       const page = rest.slice(0, request.maxEntries || rest.length);
       const nextToken = page.length < rest.length ? page.at(-1)?.volumeId : undefined;
-      return { entries: page.map((volume) => entryOf(volume, clusterId)), nextToken: nextToken ?? '' };
+      return { entries: page.map(entryOf), nextToken: nextToken ?? '' };
     },
 
     getCapacity: async (request: GetCapacityRequest): Promise<GetCapacityResponse> => {
@@ -96,7 +99,10 @@ function parseStartingToken(token: string): VolumeId | undefined {
 }
 
 /** Nodes are those of this cluster: another's may bear the same names. */
-function entryOf(volume: Volume, clusterId: ClusterId): ListVolumesResponse_Entry {
+function describeVolume(
+  volume: Volume,
+  { clusterId, fencing }: Pick<ControllerReadsOptions, 'clusterId' | 'fencing'>,
+): ListVolumesResponse_Entry {
   const { record } = volume;
   const isOurs = record?.clusterId === clusterId;
   return {
@@ -109,15 +115,20 @@ function entryOf(volume: Volume, clusterId: ClusterId): ListVolumesResponse_Entr
     },
     status: {
       publishedNodeIds: isOurs ? record.attachments.map(({ nodeId }) => nodeId) : [],
-      volumeCondition: conditionOf(volume, isOurs),
+      volumeCondition: conditionOf(volume, { isOurs, fencing }),
     },
   };
 }
 
-function conditionOf(volume: Volume, isOurs: boolean): { readonly abnormal: boolean; readonly message: string } {
+function conditionOf(
+  volume: Volume,
+  { isOurs, fencing }: { readonly isOurs: boolean; readonly fencing: Fencing },
+): { readonly abnormal: boolean; readonly message: string } {
   const { record } = volume;
   if (record && !isOurs) return { abnormal: false, message: `belongs to cluster ${record.clusterId}` };
-  const message = whyAbnormal(volume);
+  const isFenced = fencing !== 'off' && record?.attachments.length === 0;
+  const message = whyAbnormal(isFenced ? { ...volume, exported: true } : volume);
+  if (message === undefined && isFenced) return { abnormal: false, message: 'attached to no node, so not exported' };
   return { abnormal: message !== undefined, message: message ?? 'exported over NVMe/TCP' };
 }
 

@@ -1,3 +1,4 @@
+import type { Fencing } from '../domain/export';
 import { createControllerChanges } from './controller-changes';
 import type { ControllerOptions } from './controller-operations';
 import { createControllerReads, type VolumeReader } from './controller-reads';
@@ -20,6 +21,7 @@ const CAPABILITIES = [
 ];
 
 interface ControllerServiceOptions extends ControllerOptions {
+  readonly fencing: Fencing;
   readonly run: RunOperation;
   readonly volumes: VolumeReader;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { judgeAttach, judgeDetach } from './attachment';
+import { judgeAttach, judgeClear, judgeDetach } from './attachment';
 import { isSingleNode, parseAccessMode } from './capability';
 import { Fault } from './fault';
 import { parseNodeId } from './nqn';
@@ -181,6 +181,44 @@ describe('judgeDetach', () => {
     ["another cluster's node of the same name", { ...both, clusterId: parseClusterId('theirs', 'cluster') }, 'a'],
     ["another cluster's nodes, all", { ...both, clusterId: parseClusterId('theirs', 'cluster') }, undefined],
   ])('has nothing left to do: %s', (_fact, record, node) => expect(detach(record, node)).toEqual({ kind: 'detached' }));
+});
+
+describe('judgeClear', () => {
+  const held = recordOf('a:multi-node-multi-writer:rw', 'b:multi-node-multi-writer:rw');
+  const theirs = { ...held, clusterId: parseClusterId('theirs', 'cluster') };
+  const clear = (record: VolumeRecord | undefined, nodes: string[], judged = record) =>
+    judgeClear({
+      volumeId,
+      record,
+      comment: record ? formatRecord(record) : '',
+      nodeIds: nodes.map((node) => parseNodeId(node, 'node')),
+      clusterId,
+      judgedComment: judged ? formatRecord(judged) : '',
+    });
+
+  it.each<[string, string[], VolumeRecord]>([
+    ['one of two', ['a'], recordOf('b:multi-node-multi-writer:rw')],
+    ['both', ['a', 'b'], recordOf()],
+    ['one that is there and one that is not', ['b', 'c'], recordOf('a:multi-node-multi-writer:rw')],
+  ])('takes %s away', (_fact, nodes, record) => {
+    expect(clear(held, nodes)).toEqual({ kind: 'write', record });
+  });
+
+  it.each<[string, VolumeRecord | undefined, VolumeRecord | undefined]>([
+    ['no record', undefined, undefined],
+    ["another cluster's nodes of these names", theirs, theirs],
+    ['others hold it, whatever was judged', recordOf('b:multi-node-multi-writer:rw'), held],
+    ['nobody holds it any more', recordOf(), held],
+  ])('has nothing left to do: %s', (_fact, record, judged) => {
+    expect(clear(record, ['a'], judged)).toEqual({ kind: 'cleared' });
+  });
+
+  it('clears nothing on the ground of a record that was changed meanwhile', () => {
+    const before = recordOf('a:single-node-writer:rw');
+    expect(() => clear(recordOf('a:single-node-writer:ro'), ['a'], before)).toThrow(
+      expect.objectContaining({ kind: 'OperationConflict', message: expect.stringContaining('a (single-node-writer') }),
+    );
+  });
 });
 
 it('keeps every record legal and readable, whatever is attached and detached in whatever order', () => {

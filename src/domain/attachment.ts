@@ -66,6 +66,36 @@ export function judgeDetach(attempt: {
   return { kind: 'write', record: { ...record, attachments } };
 }
 
+/** What clearing comes to: no node is left to clear, or this record is to be written. */
+export type ClearVerdict = { readonly kind: 'cleared' } | { readonly kind: 'write'; readonly record: VolumeRecord };
+
+/**
+ * What is left to do for none of these nodes to have a volume, though they have not given it back themselves: on the ground of a
+ * comment that was read before (`judgedComment`). Another cluster's record is left alone, as for `judgeDetach`. Throws
+ * OperationConflict if the comment is another by now and still names one of them: what was judged no longer stands.
+ */
+export function judgeClear(attempt: {
+  readonly volumeId: VolumeId;
+  readonly record: VolumeRecord | undefined;
+  readonly comment: string;
+  readonly nodeIds: readonly NodeId[];
+  readonly clusterId: ClusterId;
+  readonly judgedComment: string;
+}): ClearVerdict {
+  const { volumeId, record, comment, nodeIds, clusterId, judgedComment } = attempt;
+  if (!record || record.clusterId !== clusterId) return { kind: 'cleared' };
+  const attachments = record.attachments.filter(({ nodeId }) => !nodeIds.includes(nodeId));
+  if (attachments.length === record.attachments.length) return { kind: 'cleared' };
+  if (comment !== judgedComment) {
+    const holders = record.attachments.map(formatAttachment).join(', ');
+    throw new Fault(
+      'OperationConflict',
+      `${volumeId}: its record was changed meanwhile and names ${holders}: nothing is cleared, the next try looks anew`,
+    );
+  }
+  return { kind: 'write', record: { ...record, attachments } };
+}
+
 /** Whether the record is this cluster's and names the node, for just this use. */
 export function isAttached(
   record: VolumeRecord | undefined,

@@ -16,6 +16,8 @@ export interface VolumeSpec {
   readonly nqn: SubsystemNqn;
   /** TCP port of the export. */
   readonly nvmePort: number;
+  /** Whether the disk is exported from the start; not, where no host may connect until a node has the volume. */
+  readonly exported: boolean;
   /** What is written into the disk's `comment` when it is made. */
   readonly record: VolumeRecord;
 }
@@ -31,6 +33,8 @@ export interface Volume {
   readonly nvmePort: number;
   /** Whether RouterOS exports it over NVMe/TCP now. */
   readonly exported: boolean;
+  /** The host NQN that alone may connect; empty: any host. */
+  readonly allowedHost: string;
   /** Whether `/file` lists the backing file; undefined where it was not looked up. */
   readonly fileExists: boolean | undefined;
   /** The text of `comment`, as it stands. */

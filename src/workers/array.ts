@@ -4,6 +4,7 @@ import type { DisksPort } from '../adapters/routeros/port';
 import { createSshSession } from '../adapters/routeros/ssh-session';
 import { CHANGE_LIMIT_MS, EXEC_LIMIT_MS, EXEC_QUEUE_LIMIT_MS } from '../contract/limits';
 import type { Logger } from '../domain/log';
+import type { Volume } from '../domain/volume';
 import type { ControllerConfig, RdsConfig } from './config/controller-config';
 import type { ControllerMetrics } from './metrics';
 
@@ -23,7 +24,10 @@ interface ArrayParts {
 }
 
 /** Connects to the RDS in the background, for as long as it takes. */
-export function connectArray({ rds, volumePaths }: ControllerConfig, { logger, metrics }: ArrayParts): RdsArray {
+export function connectArray(
+  { rds, volumePaths, clusterId }: ControllerConfig,
+  { logger, metrics }: ArrayParts,
+): RdsArray {
   const session = createSshSession({
     host: rds.address,
     port: rds.port,
@@ -47,8 +51,13 @@ export function connectArray({ rds, volumePaths }: ControllerConfig, { logger, m
     onEvent: metrics.observeExec,
   });
   session.start();
+  const list = async (): Promise<readonly Volume[]> => {
+    const volumes = await disks.list();
+    metrics.sampleVolumes(volumes, clusterId);
+    return volumes;
+  };
   return {
-    disks,
+    disks: { ...disks, list },
     get connected() {
       return session.state.connected;
     },

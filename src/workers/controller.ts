@@ -4,6 +4,7 @@ import { Runtime } from '@temporalio/worker';
 import { createArrayActivities } from '../activities/array-activities';
 import { createClusterActivities } from '../activities/cluster-activities';
 import { createActivityInterceptor } from '../activities/interceptor';
+import { createMetricsActivities } from '../activities/metrics-activities';
 import type { NodesPort } from '../adapters/nodes/port';
 import { anyNode, createTaskQueueNodes } from '../adapters/nodes/task-queue-nodes';
 import { TEMPORAL_CALL_LIMIT_MS } from '../contract/limits';
@@ -15,6 +16,7 @@ import { createOperations } from '../csi/operations';
 import { type CsiServer, startCsiServer } from '../csi/server';
 import type { Logger } from '../domain/log';
 import { connectArray, type RdsArray } from './array';
+import { createAttachmentListener } from './attachment-events';
 import type { ControllerConfig } from './config/controller-config';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
@@ -82,12 +84,15 @@ interface WorkerParts {
 
 function workerOptionsOf(config: ControllerConfig, { array, nodes, logger, metrics }: WorkerParts) {
   const interceptor = createActivityInterceptor({ logger, waitingFor: () => array.whyDown });
+  const cluster = createClusterActivities({ nodes, cluster: undefined, logger, onEvent: metrics.observeEvent });
+  const onAttachment = createAttachmentListener({ cluster, metrics, logger });
   return {
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     activities: {
-      ...createArrayActivities({ disks: array.disks }),
-      ...createClusterActivities({ nodes, cluster: undefined, logger, onEvent: metrics.observeEvent }),
+      ...createArrayActivities({ disks: array.disks, fencing: config.fencing, onAttachment }),
+      ...cluster,
+      ...createMetricsActivities({ onOutcome: metrics.observeOutcome }),
     },
     interceptors: { activity: [interceptor] },
     // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.
@@ -107,13 +112,13 @@ interface ServedParts {
 async function serve(config: ControllerConfig, parts: ServedParts): Promise<CsiServer> {
   const { logger, signal, metrics, array, ready, run } = parts;
   const scope = { logger, observe: metrics.observeRpc, stopping: signal };
-  const { driverName, clusterId, volumePaths, nvme } = config;
+  const { driverName, clusterId, volumePaths, nvme, fencing } = config;
   const probe = (): boolean => {
     metrics.recordConnection(config.rds.address, array.connected);
     return ready();
   };
   const defaults = { volumePaths, nvmeAddress: nvme.address, nvmePort: nvme.port, nqnPrefix: nvme.nqnPrefix };
-  const controller = { clusterId, rdsAddress: config.rds.address, defaults, run, volumes: array.disks };
+  const controller = { clusterId, fencing, rdsAddress: config.rds.address, defaults, run, volumes: array.disks };
   return await startCsiServer({
     socketPath: config.socketPath,
     services: [

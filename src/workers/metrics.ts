@@ -3,6 +3,7 @@ import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import type { DisksEvent } from '../adapters/routeros/disks';
 import type { ObserveRpc } from '../csi/unary';
 import type { EventReason } from '../domain/event-reason';
+import { type AttachmentMetrics, createAttachmentMetrics } from './attachment-metrics';
 
 /** RPCs by the operation names of the existing Go driver, so that people's dashboards go on working. */
 const OPERATION_OF_RPC: Readonly<Record<string, string>> = {
@@ -25,7 +26,7 @@ const EXEC_BUCKETS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30];
 /** From a connection that was cut to an outage of a day, in seconds. */
 const OUTAGE_BUCKETS = [0.1, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400];
 
-export interface ControllerMetrics {
+export interface ControllerMetrics extends AttachmentMetrics {
   readonly registry: Registry;
   readonly observeRpc: ObserveRpc;
   readonly observeExec: (event: DisksEvent) => void;
@@ -47,6 +48,7 @@ export function createControllerMetrics(): ControllerMetrics {
     observeConnection: observeConnectionIn(registry, recordConnection),
     recordConnection,
     observeEvent: observeEventIn(registry),
+    ...createAttachmentMetrics(registry),
   };
 }
 

@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { createDisks } from '../../src/adapters/routeros/disks';
 import type { DisksPort } from '../../src/adapters/routeros/port';
 import { createSshSession, type SshSession } from '../../src/adapters/routeros/ssh-session';
+import type { ExportChange } from '../../src/domain/export';
 import type { Logger } from '../../src/domain/log';
 import { parseNodeId, parseNqnPrefix, subsystemNqnOf } from '../../src/domain/nqn';
-import { formatRecord, parseClusterId, type VolumeRecord } from '../../src/domain/record';
+import { type Attachment, formatRecord, parseClusterId, type VolumeRecord } from '../../src/domain/record';
 import { GIB, parseBytes, TIB } from '../../src/domain/size';
 import type { VolumeSpec } from '../../src/domain/volume';
 import { parseVolumeId } from '../../src/domain/volume-id';
@@ -31,6 +32,7 @@ const specOf = (id = volumeId, sizeBytes = 10n * GIB): VolumeSpec => ({
   volumePath: root,
   nqn: subsystemNqnOf(prefix, id),
   nvmePort: 4420,
+  exported: true,
   record,
 });
 const spec = specOf();
@@ -73,8 +75,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
+const open = { wish: { kind: 'any-host' }, endSessions: false } as const;
+const asItIs = { wish: { kind: 'as-it-is' }, endSessions: false } as const;
+const attach = (attachment: Attachment, exportChange: ExportChange = open) =>
+  disks.attach(volumeId, { clusterId, attachment, exportChange });
+const detach = ({ nodeId }: Attachment, exportChange: ExportChange = asItIs) =>
+  disks.detach(volumeId, { clusterId, nodeId, exportChange });
 const writeRecord = (expectedComment: string, written: VolumeRecord) =>
-  disks.writeRecord(volumeId, { expectedComment, record: written, turnExportOn: true });
+  disks.writeRecord(volumeId, { expectedComment, record: written, exportChange: open });
 /** Runs a script at the simulator's own prompt, past the driver. */
 const run = (script: string) => simulator.knobs.execute(script);
 const changes = (since: number) =>
@@ -96,6 +104,7 @@ describe('create', () => {
       nqn: spec.nqn,
       nvmePort: 4420,
       exported: true,
+      allowedHost: '',
       fileExists: true,
       comment: formatRecord(record),
       record,
@@ -219,8 +228,8 @@ describe('find and list', () => {
       () => disks.create(spec),
       () => disks.resize(volumeId, 20n * GIB, clusterId),
       () => disks.remove(volumeId, clusterId),
-      () => disks.attach(volumeId, clusterId, onNode('node-1')),
-      () => disks.detach(volumeId, clusterId, onNode('node-1').nodeId),
+      () => attach(onNode('node-1')),
+      () => detach(onNode('node-1')),
       () => writeRecord('', record),
     ]) {
       await expect(change()).rejects.toMatchObject({ kind: 'ArrayUnreadable' });
@@ -345,17 +354,17 @@ describe('attach and detach', () => {
 
   it('add the node, and take it off', async () => {
     await disks.create(spec);
-    const attached = await disks.attach(volumeId, clusterId, one);
+    const attached = await attach(one);
     expect(attached).toMatchObject({ exported: true, record: { ...record, attachments: [one] } });
     expect(attached?.comment).toBe(formatRecord({ ...record, attachments: [one] }));
-    const detached = await disks.detach(volumeId, clusterId, one.nodeId);
+    const detached = await detach(one);
     expect(detached?.comment).toBe(formatRecord(record));
   });
 
   it('turn the export on', async () => {
     await disks.create(spec);
     await run(`/disk set ${volumeId} nvme-tcp-export=no`);
-    await expect(disks.attach(volumeId, clusterId, one)).resolves.toMatchObject({ exported: true });
+    await expect(attach(one)).resolves.toMatchObject({ exported: true });
   });
 
   it.each([
@@ -364,7 +373,7 @@ describe('attach and detach', () => {
   ])('attach leaves a volume alone that is %s', async (_fact, kept) => {
     await disks.create({ ...spec, record: kept });
     const since = now();
-    await expect(disks.attach(volumeId, clusterId, two)).resolves.toMatchObject({ record: kept });
+    await expect(attach(two)).resolves.toMatchObject({ record: kept });
     expect(changes(since)).toEqual([]);
   });
 
@@ -375,19 +384,19 @@ describe('attach and detach', () => {
   ])('detach leaves a volume alone that is %s', async (_fact, kept) => {
     await disks.create({ ...spec, record: kept });
     const since = now();
-    await expect(disks.detach(volumeId, clusterId, one.nodeId)).resolves.toMatchObject({ record: kept });
+    await expect(detach(one)).resolves.toMatchObject({ record: kept });
     expect(changes(since)).toEqual([]);
   });
 
   it('find nothing where nothing is', async () => {
-    await expect(disks.attach(volumeId, clusterId, one)).resolves.toBeUndefined();
-    await expect(disks.detach(volumeId, clusterId, one.nodeId)).resolves.toBeUndefined();
+    await expect(attach(one)).resolves.toBeUndefined();
+    await expect(detach(one)).resolves.toBeUndefined();
   });
 
   it('leave a disk alone that is not ours', async () => {
     simulator.knobs.addOrphan({ kind: 'foreign-disk', slot: volumeId, values: { comment: formatRecord(record) } });
     const since = now();
-    await expect(disks.attach(volumeId, clusterId, one)).rejects.toMatchObject({ kind: 'NotOurs' });
+    await expect(attach(one)).rejects.toMatchObject({ kind: 'NotOurs' });
     await expect(writeRecord(formatRecord(record), record)).rejects.toMatchObject({ kind: 'NotOurs' });
     expect(changes(since)).toEqual([]);
   });
@@ -412,7 +421,7 @@ describe('writeRecord', () => {
   it('leaves the export off where that does not matter', async () => {
     await disks.create(spec);
     await run(`/disk set ${volumeId} nvme-tcp-export=no`);
-    const change = { expectedComment: formatRecord(record), record: written, turnExportOn: false };
+    const change = { expectedComment: formatRecord(record), record: written, exportChange: asItIs };
     await expect(disks.writeRecord(volumeId, change)).resolves.toMatchObject({ exported: false, record: written });
   });
 
@@ -444,7 +453,7 @@ describe('every change', () => {
     ['create', '^/disk/add', () => disks.create(specOf(otherId))],
     ['resize', '^/disk/set', () => disks.resize(volumeId, 20n * GIB, clusterId)],
     ['remove', '^/disk/remove', () => disks.remove(volumeId, clusterId)],
-    ['attach', '^/disk/set', () => disks.attach(volumeId, clusterId, attachment)],
+    ['attach', '^/disk/set', () => attach(attachment)],
     ['writeRecord', '^/disk/set', () => writeRecord(formatRecord(record), record)],
   ];
 
@@ -461,7 +470,7 @@ describe('every change', () => {
     });
   });
 
-  it.each([...CHANGES, ['detach', '^/disk/set', () => disks.detach(volumeId, clusterId, attachment.nodeId)] as const])(
+  it.each([...CHANGES, ['detach', '^/disk/set', () => detach(attachment)] as const])(
     '%s that took effect, and printed an error, is done',
     async (operation, command, act) => {
       await disks.create(operation === 'detach' ? { ...spec, record: { ...record, attachments: [attachment] } } : spec);
@@ -472,7 +481,7 @@ describe('every change', () => {
   );
 
   it.each([
-    ['attach', () => disks.attach(volumeId, clusterId, attachment)],
+    ['attach', () => attach(attachment)],
     ['writeRecord', () => writeRecord(formatRecord(record), { ...record, attachments: [attachment] })],
   ])('%s whose export RouterOS refuses writes no record, and says why', async (_operation, act) => {
     await disks.create(spec);

@@ -1,4 +1,5 @@
 import type { DisksPort } from '../../src/adapters/routeros/port';
+import type { ExportChange } from '../../src/domain/export';
 import { formatRecord } from '../../src/domain/record';
 import { GIB, parseBytes } from '../../src/domain/size';
 import type { Volume } from '../../src/domain/volume';
@@ -49,7 +50,8 @@ export function createFakeDisks(): FakeDisks {
           recordProblem: undefined,
           filePath,
           comment,
-          exported: true,
+          exported: spec.exported,
+          allowedHost: '',
           fileExists: true,
         };
         const volume = volumes.get(volumeId) ?? made;
@@ -74,26 +76,28 @@ export function createFakeDisks(): FakeDisks {
         const volume = volumes.get(volumeId);
         return { volume, fileExists: volume !== undefined };
       }),
-    attach: (volumeId, clusterId, attachment) =>
+    attach: (volumeId, { clusterId, attachment, exportChange }) =>
       act('attach', () =>
         change(volumeId, ({ record }) =>
           record?.clusterId === clusterId && record.attachments.length === 0
-            ? { record: { ...record, attachments: [attachment] }, exported: true }
+            ? { record: { ...record, attachments: [attachment] }, ...exportOf(exportChange) }
             : undefined,
         ),
       ),
-    detach: (volumeId, clusterId, nodeId) =>
+    detach: (volumeId, { clusterId, nodeId, exportChange }) =>
       act('detach', () =>
         change(volumeId, ({ record }) =>
-          record?.clusterId === clusterId && record.attachments.every((held) => held.nodeId === nodeId)
-            ? { record: { ...record, attachments: [] } }
+          record?.clusterId === clusterId &&
+          record.attachments.length === 1 &&
+          record.attachments.every((held) => held.nodeId === nodeId)
+            ? { record: { ...record, attachments: [] }, ...exportOf(exportChange) }
             : undefined,
         ),
       ),
-    writeRecord: (volumeId, { expectedComment, record, turnExportOn }) =>
+    writeRecord: (volumeId, { expectedComment, record, exportChange }) =>
       act('writeRecord', () =>
-        change(volumeId, ({ comment, exported }) =>
-          comment === expectedComment ? { record, exported: exported || turnExportOn } : undefined,
+        change(volumeId, ({ comment }) =>
+          comment === expectedComment ? { record, ...exportOf(exportChange) } : undefined,
         ),
       ),
     pool: () =>
@@ -103,4 +107,18 @@ export function createFakeDisks(): FakeDisks {
       }),
   };
   return fake;
+}
+
+function exportOf({ wish }: ExportChange): Partial<Pick<Volume, 'exported' | 'allowedHost'>> {
+  switch (wish.kind) {
+    case 'as-it-is':
+      return {};
+    case 'any-host':
+      return { exported: true, allowedHost: '' };
+    case 'one-host':
+      return { exported: true, allowedHost: wish.hostNqn };
+    case 'off':
+      break;
+  }
+  return { exported: false, allowedHost: '' };
 }

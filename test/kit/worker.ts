@@ -1,12 +1,16 @@
 import { Worker } from '@temporalio/worker';
 import { createArrayActivities } from '../../src/activities/array-activities';
+import type { AttachmentEvent } from '../../src/activities/attachment-activities';
 import { createClusterActivities } from '../../src/activities/cluster-activities';
 import { createActivityInterceptor } from '../../src/activities/interceptor';
+import { createMetricsActivities } from '../../src/activities/metrics-activities';
 import type { ClusterPort } from '../../src/adapters/kubernetes/port';
 import type { NodesPort } from '../../src/adapters/nodes/port';
 import type { DisksPort } from '../../src/adapters/routeros/port';
 import { HEARTBEAT_INTERVAL_MS } from '../../src/contract/limits';
+import type { OutcomeDto } from '../../src/contract/operations';
 import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../../src/contract/task-queues';
+import type { Fencing } from '../../src/domain/export';
 import type { Logger } from '../../src/domain/log';
 import { connectTestWorker, type TestNamespace, testWorkflowBundle } from './temporal';
 
@@ -17,12 +21,15 @@ interface TestWorkerOptions {
   readonly disks: DisksPort;
   readonly nodes: NodesPort;
   readonly cluster?: ClusterPort;
+  readonly fencing?: Fencing;
   readonly waitingFor?: () => string | undefined;
 }
 
 /** The controller's worker over ports that a test hands in. */
 export async function startTestWorker(options: TestWorkerOptions) {
-  const { test, disks, nodes, cluster, waitingFor = () => undefined } = options;
+  const { test, disks, nodes, cluster, fencing = 'off', waitingFor = () => undefined } = options;
+  const outcomes: OutcomeDto[] = [];
+  const attachments: AttachmentEvent[] = [];
   const connection = await connectTestWorker(test.address);
   const worker = await Worker.create({
     connection,
@@ -30,8 +37,9 @@ export async function startTestWorker(options: TestWorkerOptions) {
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: testWorkflowBundle(),
     activities: {
-      ...createArrayActivities({ disks }),
+      ...createArrayActivities({ disks, fencing, onAttachment: (event) => attachments.push(event) }),
       ...createClusterActivities({ nodes, cluster, logger: silent, onEvent: () => {} }),
+      ...createMetricsActivities({ onOutcome: (outcome) => outcomes.push(outcome) }),
     },
     interceptors: { activity: [createActivityInterceptor({ logger: silent, waitingFor })] },
     maxHeartbeatThrottleInterval: HEARTBEAT_INTERVAL_MS,
@@ -39,6 +47,10 @@ export async function startTestWorker(options: TestWorkerOptions) {
   });
   const ended = worker.run();
   return {
+    /** What workflows have decided, for the metrics. */
+    outcomes,
+    /** What activities have told of attachments. */
+    attachments,
     async stop(): Promise<void> {
       worker.shutdown();
       await ended;

@@ -29,6 +29,7 @@ const spec: VolumeSpec = {
   volumePath: root,
   nqn,
   nvmePort: 4420,
+  exported: true,
   record,
 };
 const ROW = {
@@ -57,19 +58,17 @@ const ANSWER = {
   poolsCount: 0,
 };
 
+const exportChange = { wish: { kind: 'any-host' }, endSessions: false } as const;
+
 const OPERATIONS: readonly (readonly [keyof DisksPort, 'read' | 'change', (disks: DisksPort) => Promise<unknown>])[] = [
   ['create', 'change', (disks) => disks.create(spec)],
   ['find', 'read', (disks) => disks.find(volumeId)],
   ['list', 'read', (disks) => disks.list()],
   ['resize', 'change', (disks) => disks.resize(volumeId, 2n * GIB, clusterId)],
   ['remove', 'change', (disks) => disks.remove(volumeId, clusterId)],
-  ['attach', 'change', (disks) => disks.attach(volumeId, clusterId, attachment)],
-  ['detach', 'change', (disks) => disks.detach(volumeId, clusterId, attachment.nodeId)],
-  [
-    'writeRecord',
-    'change',
-    (disks) => disks.writeRecord(volumeId, { expectedComment: '', record, turnExportOn: true }),
-  ],
+  ['attach', 'change', (disks) => disks.attach(volumeId, { clusterId, attachment, exportChange })],
+  ['detach', 'change', (disks) => disks.detach(volumeId, { clusterId, nodeId: attachment.nodeId, exportChange })],
+  ['writeRecord', 'change', (disks) => disks.writeRecord(volumeId, { expectedComment: '', record, exportChange })],
   ['pool', 'read', (disks) => disks.pool(root)],
 ];
 
@@ -123,7 +122,7 @@ describe('disks', () => {
 
   it.each([
     ['create', (disks: DisksPort) => disks.create(spec)],
-    ['attach', (disks: DisksPort) => disks.attach(volumeId, clusterId, attachment)],
+    ['attach', (disks: DisksPort) => disks.attach(volumeId, { clusterId, attachment, exportChange })],
   ])('%s says that an operator has disabled the disk', async (_operation, act) => {
     const { disks } = disksOver({ ...ANSWER, disks: [{ ...ROW, disabled: true }] });
     await expect(act(disks)).rejects.toMatchObject({
@@ -134,7 +133,7 @@ describe('disks', () => {
 
   it.each([
     ['create', (disks: DisksPort) => disks.create(spec)],
-    ['attach', (disks: DisksPort) => disks.attach(volumeId, clusterId, attachment)],
+    ['attach', (disks: DisksPort) => disks.attach(volumeId, { clusterId, attachment, exportChange })],
     ['resize', (disks: DisksPort) => disks.resize(volumeId, 2n * GIB, clusterId)],
   ])('%s takes a size that is not shown for none', async (_operation, act) => {
     const { size: _size, ...row } = ROW;
@@ -147,7 +146,9 @@ describe('disks', () => {
 
   it('detaches from a disk that is disabled', async () => {
     const { disks } = disksOver({ ...ANSWER, disks: [{ ...ROW, disabled: true }] });
-    await expect(disks.detach(volumeId, clusterId, attachment.nodeId)).resolves.toMatchObject({ exported: false });
+    await expect(disks.detach(volumeId, { clusterId, nodeId: attachment.nodeId, exportChange })).resolves.toMatchObject(
+      { exported: false },
+    );
   });
 
   it('sends nothing that it would not recognise', async () => {

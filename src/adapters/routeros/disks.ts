@@ -1,4 +1,5 @@
 import { isAttached, judgeDetach } from '../../domain/attachment';
+import { isExportedAs } from '../../domain/export';
 import { Fault, type FaultKind } from '../../domain/fault';
 import type { Logger } from '../../domain/log';
 import { formatRecord } from '../../domain/record';
@@ -90,9 +91,10 @@ function createReads(run: Run, roots: Roots): Pick<DisksPort, 'find' | 'list' | 
 function createVolumeChanges(run: Run, roots: Roots): Pick<DisksPort, 'create' | 'resize' | 'remove'> {
   return {
     async create(spec) {
-      const { volumeId, sizeBytes, volumePath } = spec;
+      const { volumeId, sizeBytes, volumePath, exported } = spec;
       const script = createScript({ spec, roots });
-      const parse = (output: ScriptOutput) => parseCreatedAnswer(output, { volumeId, roots, sizeBytes, volumePath });
+      const context = { volumeId, roots, sizeBytes, volumePath, exported };
+      const parse = (output: ScriptOutput) => parseCreatedAnswer(output, context);
       const seen = await run({ operation: 'create', effect: 'change', volumeId, script, parse });
       return requireServing(seen);
     },
@@ -127,24 +129,24 @@ function createRecordChanges(run: Run, roots: Roots): Pick<DisksPort, 'attach' |
     return run({ ...operation, effect: 'change', parse });
   };
   return {
-    async attach(volumeId, clusterId, attachment) {
-      const script = attachScript({ volumeId, roots, clusterId, attachment });
-      const isAsWished = ({ record, exported }: Volume) =>
-        exported && isAttached(record, { clusterId, wish: attachment });
+    async attach(volumeId, { clusterId, attachment, exportChange }) {
+      const script = attachScript({ volumeId, roots, clusterId, attachment, exportChange });
+      const isAsWished = (volume: Volume) =>
+        isExportedAs(volume, exportChange.wish) && isAttached(volume.record, { clusterId, wish: attachment });
       const seen = await change({ operation: 'attach', volumeId, script, isAsWished });
       return seen && requireServing(seen);
     },
 
-    async detach(volumeId, clusterId, nodeId) {
-      const script = detachScript({ volumeId, roots, clusterId, nodeId });
+    async detach(volumeId, { clusterId, nodeId, exportChange }) {
+      const script = detachScript({ volumeId, roots, clusterId, nodeId, exportChange });
       const isAsWished = ({ record }: Volume) => judgeDetach({ record, nodeId, clusterId }).kind === 'detached';
       return (await change({ operation: 'detach', volumeId, script, isAsWished }))?.volume;
     },
 
-    async writeRecord(volumeId, { expectedComment, record, turnExportOn }) {
-      const script = writeRecordScript({ volumeId, roots, expectedComment, record, turnExportOn });
-      const isAsWished = ({ comment, exported }: Volume) =>
-        comment === formatRecord(record) && (exported || !turnExportOn);
+    async writeRecord(volumeId, { expectedComment, record, exportChange }) {
+      const script = writeRecordScript({ volumeId, roots, expectedComment, record, exportChange });
+      const isAsWished = (volume: Volume) =>
+        volume.comment === formatRecord(record) && isExportedAs(volume, exportChange.wish);
       return (await change({ operation: 'writeRecord', volumeId, script, isAsWished }))?.volume;
     },
   };

@@ -1,3 +1,4 @@
+import type { ExportChange } from '../../domain/export';
 import type { NodeId } from '../../domain/nqn';
 import type { Attachment, ClusterId, VolumeRecord } from '../../domain/record';
 import type { Pool, Volume, VolumeSpec } from '../../domain/volume';
@@ -42,15 +43,18 @@ export interface DisksPort {
   ): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
 
   /**
-   * The common path of attaching: if the disk bears a record of this cluster that names no node, turns the export on and adds
+   * The common path of attaching: if the disk bears a record of this cluster that names no node, changes the export and adds
    * this one. Changes nothing else. Returns the volume as it is then (undefined: no such disk); the caller judges its record.
    */
-  attach(volumeId: VolumeId, clusterId: ClusterId, attachment: Attachment): Promise<Volume | undefined>;
+  attach(volumeId: VolumeId, change: AttachChange): Promise<Volume | undefined>;
 
-  /** The common path of detaching: if the record is this cluster's and names this node alone, empties the list; else as `attach`. */
-  detach(volumeId: VolumeId, clusterId: ClusterId, nodeId: NodeId): Promise<Volume | undefined>;
+  /**
+   * The common path of detaching: if the record is this cluster's and names this node alone, changes the export and empties the
+   * list; else as `attach`.
+   */
+  detach(volumeId: VolumeId, change: DetachChange): Promise<Volume | undefined>;
 
-  /** Replaces the comment, if it still is the one expected; else changes nothing. Returns the volume as it is then. */
+  /** Changes the export and replaces the comment, if it still is the one expected; else nothing. Returns the volume as it is then. */
   writeRecord(volumeId: VolumeId, change: RecordChange): Promise<Volume | undefined>;
 
   /** Size and free space of the pool that holds `volumePath`. */
@@ -61,8 +65,22 @@ export interface DisksPort {
 export interface RecordChange {
   readonly expectedComment: string;
   readonly record: VolumeRecord;
-  /** Whether the export is to be on before the record is written, as for attaching; a detach does not depend on it. */
-  readonly turnExportOn: boolean;
+  /** What the export is to be before the record is written. */
+  readonly exportChange: ExportChange;
+}
+
+/** One node more, where there was none. */
+export interface AttachChange {
+  readonly clusterId: ClusterId;
+  readonly attachment: Attachment;
+  readonly exportChange: ExportChange;
+}
+
+/** The last node gone. */
+export interface DetachChange {
+  readonly clusterId: ClusterId;
+  readonly nodeId: NodeId;
+  readonly exportChange: ExportChange;
 }
 
 /** Whether the RDS can be reached, as last seen: answered from memory, at once. */

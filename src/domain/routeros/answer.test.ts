@@ -63,6 +63,7 @@ describe('parseVolumeAnswer', () => {
         nqn: `nqn.2000-02.com.mikrotik:${volumeId}`,
         nvmePort: 4420,
         exported: true,
+        allowedHost: '',
         fileExists: undefined,
         comment,
         record: {
@@ -252,6 +253,7 @@ describe('parseCreatedAnswer', () => {
         ...context,
         sizeBytes: 1_099_511_627_776n,
         volumePath: roots[0] ?? parseVolumePath('/x', 'path'),
+        exported: true,
       },
     );
   const POOLS = {

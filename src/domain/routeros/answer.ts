@@ -84,11 +84,15 @@ export function parseGrownAnswer(
  */
 export function parseCreatedAnswer(
   output: ScriptOutput,
-  context: AnswerContext & { readonly sizeBytes: bigint; readonly volumePath: VolumePath },
+  context: AnswerContext & {
+    readonly sizeBytes: bigint;
+    readonly volumePath: VolumePath;
+    readonly exported: boolean;
+  },
 ): SeenVolume {
   const answer = parseAnswer(output);
-  const { volumeId, sizeBytes } = context;
-  const isAsWished = ({ volume }: SeenVolume) => volume.sizeBytes >= sizeBytes && volume.exported;
+  const { volumeId, sizeBytes, exported } = context;
+  const isAsWished = ({ volume }: SeenVolume) => volume.sizeBytes >= sizeBytes && (volume.exported || !exported);
   const seen = parseGrown(answer, { ...context, isAsWished });
   if (seen) return seen;
   throwUsers(answer, volumeId);
@@ -206,6 +210,7 @@ function parseVolume(row: Row, volumeId: VolumeId): SeenVolume {
     nqn: row.text('nvme-tcp-server-nqn'),
     nvmePort: Number(nvmePort),
     exported: row.flag('nvme-tcp-export') && !disabled,
+    allowedHost: row.text('nvme-tcp-server-allow-host-name'),
     fileExists: undefined,
     comment,
     ...parseRecordOf(volumeId, comment),

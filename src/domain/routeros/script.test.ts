@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
+import type { ExportChange } from '../export';
+import { hostNqnOf } from '../host-nqn';
 import { parseNodeId, parseNqnPrefix, subsystemNqnOf } from '../nqn';
 import { parseClusterId, type VolumeRecord } from '../record';
 import { GIB, parseBytes } from '../size';
@@ -30,6 +32,7 @@ const spec: VolumeSpec = {
   volumePath: root,
   nqn: subsystemNqnOf(parseNqnPrefix('nqn.2000-02.com.mikrotik', 'prefix'), volumeId),
   nvmePort: 4420,
+  exported: true,
   record,
 };
 const attachment = {
@@ -40,6 +43,14 @@ const attachment = {
 } as const;
 const subject = { volumeId, roots };
 
+const open: ExportChange = { wish: { kind: 'any-host' }, endSessions: false };
+const asItIs: ExportChange = { wish: { kind: 'as-it-is' }, endSessions: false };
+const oneHost: ExportChange = {
+  wish: { kind: 'one-host', hostNqn: hostNqnOf(attachment.nodeId) },
+  endSessions: true,
+};
+const off: ExportChange = { wish: { kind: 'off' }, endSessions: false };
+
 const SCRIPTS: readonly (readonly [string, string])[] = [
   ['find', findScript(subject)],
   ['list', listScript()],
@@ -47,10 +58,14 @@ const SCRIPTS: readonly (readonly [string, string])[] = [
   ['create below a root', createScript({ spec: { ...spec, volumePath: parseVolumePath(`${root}/a/b`, 'p') }, roots })],
   ['resize', resizeScript({ ...subject, sizeBytes: 20n * GIB, clusterId })],
   ['remove', removeScript({ ...subject, clusterId })],
-  ['attach', attachScript({ ...subject, clusterId, attachment })],
-  ['detach', detachScript({ ...subject, clusterId, nodeId: attachment.nodeId })],
-  ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'a "b" $c', record, turnExportOn: true })],
-  ['writeRecord on no comment', writeRecordScript({ ...subject, expectedComment: '', record, turnExportOn: true })],
+  ['attach', attachScript({ ...subject, clusterId, attachment, exportChange: open })],
+  ['detach', detachScript({ ...subject, clusterId, nodeId: attachment.nodeId, exportChange: asItIs })],
+  ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'a "b" $c', record, exportChange: open })],
+  ['writeRecord on no comment', writeRecordScript({ ...subject, expectedComment: '', record, exportChange: open })],
+  ['create with fencing', createScript({ spec: { ...spec, exported: false }, roots })],
+  ['attach with fencing', attachScript({ ...subject, clusterId, attachment, exportChange: oneHost })],
+  ['detach with fencing', detachScript({ ...subject, clusterId, nodeId: attachment.nodeId, exportChange: off })],
+  ['writeRecord with fencing', writeRecordScript({ ...subject, expectedComment: 'x', record, exportChange: oneHost })],
   ['pool', poolScript('storage-pool')],
 ];
 
@@ -67,7 +82,7 @@ const KNOWN_ARGUMENTS: Readonly<Record<string, readonly string[]>> = {
     'nvme-tcp-server-port',
     'nvme-tcp-server-nqn',
   ],
-  '/disk set': ['file-size', 'comment', 'nvme-tcp-export'],
+  '/disk set': ['file-size', 'comment', 'nvme-tcp-export', 'nvme-tcp-server-allow-host-name'],
   '/disk remove': [],
   '/disk find': [],
   '/disk print': ['proplist'],
@@ -88,6 +103,7 @@ const KNOWN_PROPERTIES = [
   'nvme-tcp-export',
   'nvme-tcp-server-port',
   'nvme-tcp-server-nqn',
+  'nvme-tcp-server-allow-host-name',
   'name',
 ];
 
@@ -213,8 +229,8 @@ describe('createScript', () => {
 
 describe('what attaches', () => {
   it.each([
-    ['attach', attachScript({ ...subject, clusterId, attachment })],
-    ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'x', record, turnExportOn: true })],
+    ['attach', attachScript({ ...subject, clusterId, attachment, exportChange: open })],
+    ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'x', record, exportChange: open })],
   ])('%s turns the export on before it writes the record, and catches what goes wrong', (_name, script) => {
     const [, caught = ''] = /:onerror x in=\{ (.+?) \} do=\{ :set w \$x \}/.exec(script) ?? [];
     expect(caught).toMatch(/nvme-tcp-export=yes \}; \/disk set \$o comment=/);
@@ -222,8 +238,41 @@ describe('what attaches', () => {
   });
 
   it('leaves the export alone if only the record is to be written', () => {
-    const script = writeRecordScript({ ...subject, expectedComment: 'x', record, turnExportOn: false });
+    const script = writeRecordScript({ ...subject, expectedComment: 'x', record, exportChange: asItIs });
     expect(script).not.toContain('/disk set $o nvme-tcp-export');
+  });
+});
+
+describe('what changes an export', () => {
+  /** The commands that the script would run one after the other, were everything to be changed. */
+  const setsOf = (exportChange: ExportChange) =>
+    writeRecordScript({ ...subject, expectedComment: 'x', record, exportChange })
+      .match(/\/disk set \$o [a-z-]+=("[^"]*"|yes|no)/g)
+      ?.map((set) => set.replace('/disk set $o ', '').replace(/^comment=.*/, 'comment'));
+  const host = `nvme-tcp-server-allow-host-name="${hostNqnOf(attachment.nodeId)}"`;
+  const anyHost = 'nvme-tcp-server-allow-host-name=""';
+
+  it.each<[string, ExportChange, string[]]>([
+    ['as it is', asItIs, ['comment']],
+    ['as it is, whatever is said of sessions', { ...asItIs, endSessions: true }, ['comment']],
+    ['for any host', open, [anyHost, 'nvme-tcp-export=yes', 'comment']],
+    [
+      'for any host, anew',
+      { ...open, endSessions: true },
+      ['nvme-tcp-export=no', anyHost, 'nvme-tcp-export=yes', 'comment'],
+    ],
+    ['for one host', { ...oneHost, endSessions: false }, [host, 'nvme-tcp-export=yes', 'comment']],
+    ['for one host, anew', oneHost, ['nvme-tcp-export=no', host, 'nvme-tcp-export=yes', 'comment']],
+    ['off', off, ['nvme-tcp-export=no', anyHost, 'comment']],
+  ])('%s: in this order, the record last', (_fact, exportChange, sets) => {
+    expect(setsOf(exportChange)).toEqual(sets);
+  });
+
+  it('changes nothing that is so already', () => {
+    for (const exportChange of [open, oneHost, off]) {
+      const script = writeRecordScript({ ...subject, expectedComment: 'x', record, exportChange });
+      for (const [set] of script.matchAll(/.{5}\/disk set \$o nvme-tcp-[a-z-]+/g)) expect(set).toMatch(/^do=\{ /);
+    }
   });
 });
 
@@ -250,7 +299,9 @@ describe('patterns', () => {
   ])('the file path %s is ours: %s', (path, expected) => expect(filePattern.test(path)).toBe(expected));
 
   it('a detach matches a record with this node alone, in any mode', () => {
-    const { literals } = split(detachScript({ ...subject, clusterId, nodeId: attachment.nodeId }));
+    const { literals } = split(
+      detachScript({ ...subject, clusterId, nodeId: attachment.nodeId, exportChange: asItIs }),
+    );
     const pattern = new RegExp(literals.find((literal) => literal.startsWith('^rds-csi/1')) ?? 'none');
     const start = 'rds-csi/1 cluster=lab.1 claim=shop/data nodes=';
     expect(pattern.test(`${start}node-1.example:single-node-writer:rw:ext4`)).toBe(true);
@@ -272,11 +323,11 @@ describe('text from outside', () => {
   });
 
   it('stays in its string, as it is, whatever it holds', () => {
-    const shape = split(writeRecordScript({ ...subject, expectedComment: 'x', record, turnExportOn: true })).code;
+    const shape = split(writeRecordScript({ ...subject, expectedComment: 'x', record, exportChange: open })).code;
     fc.assert(
       fc.property(text, (expectedComment) => {
         const { code, literals } = split(
-          writeRecordScript({ ...subject, expectedComment, record, turnExportOn: true }),
+          writeRecordScript({ ...subject, expectedComment, record, exportChange: open }),
         );
         expect(code).toBe(shape);
         expect(literals).toContain(expectedComment);
@@ -285,7 +336,7 @@ describe('text from outside', () => {
   });
 
   it.each(['a\nb', 'a\rb', 'a\u0000b', 'a\u007fb'])('is refused with control characters: %j', (expectedComment) => {
-    expect(() => writeRecordScript({ ...subject, expectedComment, record, turnExportOn: true })).toThrow(
+    expect(() => writeRecordScript({ ...subject, expectedComment, record, exportChange: open })).toThrow(
       expect.objectContaining({ kind: 'InvalidArgument' }),
     );
   });

@@ -1,11 +1,14 @@
+import type { ExportChange } from '../export';
 import { Fault } from '../fault';
 import type { NodeId } from '../nqn';
 import { type Attachment, type ClusterId, formatRecord, type VolumeRecord } from '../record';
 import type { VolumeSpec } from '../volume';
 import type { VolumeId } from '../volume-id';
 import { filePathOf, parseVolumePathUnder, poolNameOf, type VolumePath } from '../volume-path';
+import { changeExport, EXPORT_ON } from './export-statements';
 import { filePathPattern, nqnPattern, patternOf, SLOT_PATTERN } from './ownership';
 import { quote } from './quote';
+import { catching, count, forEachRow, print, put, rowsAndCount, SLOT, script, when } from './statement';
 
 /**
  * The scripts that the driver sends, one line each. A script reads before it changes, changes only what it has proven to be this
@@ -24,15 +27,12 @@ interface Subject {
 
 /** Named one by one: `print detail` without them would also read the export's password. */
 const DISK_PROPERTIES =
-  'slot,type,size,file-path,disabled,comment,nvme-tcp-export,nvme-tcp-server-port,nvme-tcp-server-nqn';
+  'slot,type,size,file-path,disabled,comment,nvme-tcp-export,nvme-tcp-server-port,nvme-tcp-server-nqn,nvme-tcp-server-allow-host-name';
 const POOL_PROPERTIES = 'slot,mount-point,size,free';
 /** A record of any version, in any case: such a comment is never taken for that of an older driver. */
 const MARK_PATTERN = '[rR][dD][sS]-[cC][sS][iI]/';
 
-type Menu = '/disk' | '/file';
-
 // What `subject` declares: $s the slot, $q the pattern of its NQN, $r that of its file's path.
-const SLOT = 'slot=$s';
 const OURS = 'slot=$s type=file nvme-tcp-server-nqn~$q file-path~$r';
 const USERS = 'file-path~$r';
 const FILES = 'name~$r';
@@ -47,8 +47,6 @@ const SEEN_DISK: readonly string[] = [
 const SEEN_USERS: readonly string[] = rowsAndCount('users', '/disk', 'slot,file-path', USERS);
 const FAILURE_FIELD = '"failure"=$w';
 const FAILURE_FIELDS: readonly string[] = [FAILURE_FIELD, '"mounts"=$m', '"pools"=$p'];
-/** Only if the export is off: nobody has told what turning it on again does to sessions that are live. */
-const EXPORT_ON = when(`${count('/disk', `${SLOT} nvme-tcp-export=yes`)} = 0`, ['/disk set $o nvme-tcp-export=yes']);
 
 /** Whether there is a disk in the volume's slot, whose it is, and whether its backing file is there. */
 export function findScript(volume: Subject): string {
@@ -94,7 +92,9 @@ export function createScript({
         ]),
       ]),
     ]),
-    when(OWNED, [whenRecordAllows(recordOf(spec.record.clusterId), catching('w', [EXPORT_ON]))]),
+    ...(spec.exported
+      ? [when(OWNED, [whenRecordAllows(recordOf(spec.record.clusterId), catching('w', [EXPORT_ON]))])]
+      : []),
     ...readPoolsAfterFailure(roots),
     put([
       ...SEEN_DISK,
@@ -150,12 +150,17 @@ export function removeScript({ clusterId, ...volume }: Subject & { readonly clus
   ]);
 }
 
-/** If the record is this cluster's and names no node: turns the export on, and then adds the attachment. */
+/** If the record is this cluster's and names no node: changes the export, and then adds the attachment. */
 export function attachScript({
   clusterId,
   attachment,
+  exportChange,
   ...volume
-}: Subject & { readonly clusterId: ClusterId; readonly attachment: Attachment }): string {
+}: Subject & {
+  readonly clusterId: ClusterId;
+  readonly attachment: Attachment;
+  readonly exportChange: ExportChange;
+}): string {
   const text = formatAttachment(clusterId, attachment);
   const where = `${SLOT} comment~${quote(recordPattern(recordOf(clusterId, '')))}`;
   const add = `/disk set $o comment=(($i->"comment") . ${quote(text)})`;
@@ -163,17 +168,22 @@ export function attachScript({
     ...subject(volume),
     ...proveOwned(),
     ':local w ""',
-    when(OWNED, [forEachRow('/disk', 'comment', where, [catching('w', [EXPORT_ON, add])])]),
+    when(OWNED, [forEachRow('/disk', 'comment', where, [catching('w', [...changeExport(exportChange), add])])]),
     put([...SEEN_DISK, FAILURE_FIELD]),
   ]);
 }
 
-/** If the record is this cluster's and names this node alone: empties its list of nodes. */
+/** If the record is this cluster's and names this node alone: changes the export, and then empties the list of nodes. */
 export function detachScript({
   clusterId,
   nodeId,
+  exportChange,
   ...volume
-}: Subject & { readonly clusterId: ClusterId; readonly nodeId: NodeId }): string {
+}: Subject & {
+  readonly clusterId: ClusterId;
+  readonly nodeId: NodeId;
+  readonly exportChange: ExportChange;
+}): string {
   const nodes = `${patternOf(nodeId)}:[a-z-]+:r[ow]:[a-z0-9]+`;
   const where = `${SLOT} comment~${quote(recordPattern(recordOf(clusterId, nodes)))}`;
   return script([
@@ -183,26 +193,26 @@ export function detachScript({
     when(OWNED, [
       forEachRow('/disk', 'comment', where, [
         ':local c ($i->"comment")',
-        catching('w', ['/disk set $o comment=[:pick $c 0 ([:find $c " nodes="] + 7)]']),
+        catching('w', [...changeExport(exportChange), '/disk set $o comment=[:pick $c 0 ([:find $c " nodes="] + 7)]']),
       ]),
     ]),
     put([...SEEN_DISK, FAILURE_FIELD]),
   ]);
 }
 
-/** If the comment still is `expectedComment`: turns the export on, if that is asked for, and then writes the record. */
+/** If the comment still is `expectedComment`: changes the export, and then writes the record. */
 export function writeRecordScript({
   expectedComment,
   record,
-  turnExportOn,
+  exportChange,
   ...volume
 }: Subject & {
   readonly expectedComment: string;
   readonly record: VolumeRecord;
-  readonly turnExportOn: boolean;
+  readonly exportChange: ExportChange;
 }): string {
   const set = `/disk set $o comment=${quote(formatRecord(record))}`;
-  const write = [catching('w', turnExportOn ? [EXPORT_ON, set] : [set])];
+  const write = [catching('w', [...changeExport(exportChange), set])];
   // An unset comment has no value at all: it equals no text, and its length is 0.
   const compareAndSet =
     expectedComment === ''
@@ -220,40 +230,6 @@ export function poolScript(pool: string): string {
       ...rowsAndCount('pools', '/disk', POOL_PROPERTIES, inSlots([pool])),
     ]),
   ]);
-}
-
-function script(statements: readonly string[]): string {
-  return `:onerror e in={ ${statements.join('; ')} } do={ ${put(['"error"=$e'])} }`;
-}
-
-function put(fields: readonly string[]): string {
-  return `:put [:serialize to=json options=json.no-string-conversion value={${fields.join(';')}}]`;
-}
-
-function when(condition: string, statements: readonly string[]): string {
-  return `:if (${condition}) do={ ${statements.join('; ')} }`;
-}
-
-function forEachRow(menu: Menu, properties: string, where: string, statements: readonly string[]): string {
-  return `:foreach i in=${print(menu, properties, where)} do={ ${statements.join('; ')} }`;
-}
-
-/** Run-time errors of the statements end up in a variable; the script goes on. */
-function catching(variable: string, statements: readonly string[]): string {
-  return `:onerror x in={ ${statements.join('; ')} } do={ :set ${variable} $x }`;
-}
-
-function count(menu: Menu, where: string): string {
-  return `[:len [${menu} find where ${where}]]`;
-}
-
-function print(menu: Menu, properties: string, where: string): string {
-  const command = menu === '/disk' ? 'print detail' : 'print';
-  return `[${menu} ${command} as-value proplist=${properties} where ${where}]`;
-}
-
-function rowsAndCount(name: string, menu: Menu, properties: string, where: string): readonly string[] {
-  return [`"${name}"=${print(menu, properties, where)}`, `"${name}Count"=${count(menu, where)}`];
 }
 
 function subject({ volumeId, roots }: Subject): readonly string[] {
@@ -290,12 +266,12 @@ function formatAttachment(clusterId: ClusterId, attachment: Attachment): string 
   return formatRecord({ clusterId, claim: undefined, attachments: [attachment] }).slice(empty.length);
 }
 
-function addDisk({ volumeId, volumePath, sizeBytes, nvmePort, nqn, record }: VolumeSpec): string {
+function addDisk({ volumeId, volumePath, sizeBytes, nvmePort, nqn, record, exported }: VolumeSpec): string {
   return [
     `/disk add type=file slot=${quote(volumeId)} file-path=${quote(filePathOf(volumePath, volumeId))}`,
     // Without mount-filesystem=no the RDS itself would mount the file system that a node is writing to.
     `file-size=${sizeBytes} mount-filesystem=no comment=${quote(formatRecord(record))}`,
-    `nvme-tcp-export=yes nvme-tcp-server-port=${nvmePort} nvme-tcp-server-nqn=${quote(nqn)}`,
+    `nvme-tcp-export=${exported ? 'yes' : 'no'} nvme-tcp-server-port=${nvmePort} nvme-tcp-server-nqn=${quote(nqn)}`,
   ].join(' ');
 }
 

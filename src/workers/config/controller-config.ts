@@ -1,5 +1,6 @@
 import { utils } from 'ssh2';
 import { z } from 'zod';
+import type { Fencing } from '../../domain/export';
 import type { NqnPrefix } from '../../domain/nqn';
 import { parseNqnPrefix } from '../../domain/nqn';
 import { type ClusterId, parseClusterId } from '../../domain/record';
@@ -89,6 +90,14 @@ export const CONTROLLER_FIELDS = {
     schema: domainSchema(parseNqnPrefix, 'nqnPrefix'),
     default: 'nqn.2000-02.com.mikrotik:',
   }),
+  fencing: defaultField({
+    help:
+      'what keeps nodes out that do not have a volume: `off`, nothing on the RDS; `allow-host`, the RDS lets in only the host NQN ' +
+      'of the node that has it. Not proven on hardware yet: docs/limitations.md',
+    placeholder: 'way',
+    schema: oneOfSchema(['off', 'allow-host']),
+    default: 'off',
+  }),
   nodeCheck: defaultField({
     help: 'when a node exists: `task-queue`, a worker polls its task queue; `off`, always',
     placeholder: 'way',
@@ -123,6 +132,7 @@ export interface ControllerConfig {
   readonly rds: RdsConfig;
   readonly nvme: { readonly address: string; readonly port: number; readonly nqnPrefix: NqnPrefix };
   readonly temporal: TemporalConfig;
+  readonly fencing: Fencing;
   readonly nodeCheck: 'task-queue' | 'off';
   /** Undefined: no metrics and health over HTTP. */
   readonly httpAddress: ListenAddress | undefined;
@@ -150,6 +160,7 @@ export function loadControllerConfig(sources: ConfigSources): ControllerConfig {
     rds: rdsConfigOf(values),
     nvme: { address: values.nvmeAddress ?? values.rdsAddress, port: values.nvmePort, nqnPrefix: values.nqnPrefix },
     temporal: temporalConfigOf(values),
+    fencing: values.fencing,
     nodeCheck: values.nodeCheck,
     httpAddress: values.httpAddress,
     logLevel: values.logLevel,
