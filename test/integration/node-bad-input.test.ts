@@ -91,7 +91,7 @@ let outside: string;
   });
 
   /** The call is refused so, in these words, and nothing on the node is other than before. */
-  async function refuses(call: Promise<unknown>, code: status, words: string): Promise<void> {
+  async function expectRefusal(call: Promise<unknown>, code: status, words: string): Promise<void> {
     const before = stateOf();
     const error = await errorOf(call);
     expect([status[error.code], error.details]).toEqual([status[code], expect.stringContaining(words)]);
@@ -129,12 +129,12 @@ let outside: string;
       ['of over 4000 bytes', (dir) => `${dir}${'/x'.repeat(2_001)}`, INVALID_ARGUMENT, wireName],
       ['with a segment of over 255 bytes', (dir) => `${dir}/${'x'.repeat(256)}`, INVALID_ARGUMENT, wireName],
     ])('refuses a path %s', async (_fact, bad, code, words) =>
-      refuses(CALLS[call](mounted.on(node), { [field]: bad(node.kubeletDir) }), code, words),
+      expectRefusal(CALLS[call](mounted.on(node), { [field]: bad(node.kubeletDir) }), code, words),
     );
 
     const code = call === 'publish' && field === 'stagingTargetPath' ? FAILED_PRECONDITION : INVALID_ARGUMENT;
     if (isNeeded) {
-      it('refuses none', () => refuses(CALLS[call](mounted.on(node), { [field]: '' }), code, wireName));
+      it('refuses none', () => expectRefusal(CALLS[call](mounted.on(node), { [field]: '' }), code, wireName));
     }
   });
 
@@ -146,7 +146,7 @@ let outside: string;
       ['with a newline', 'pvc-\n'],
       ['with a quote', 'pvc-"$(reboot)"'],
     ])('refuses an ID %s', async (_fact, volumeId) =>
-      refuses(CALLS[call](mounted.on(node), { volumeId }), status.INVALID_ARGUMENT, 'volume_id'),
+      expectRefusal(CALLS[call](mounted.on(node), { volumeId }), status.INVALID_ARGUMENT, 'volume_id'),
     );
 
     it('knows no volume that this driver did not make', async () => {
@@ -154,7 +154,7 @@ let outside: string;
       const asked = CALLS[call](requests, { volumeId: 'somebody-else' });
       // Taking away what never was is done; CSI spec 1.12, NodeUnstageVolume and NodeUnpublishVolume.
       if (call === 'unstage' || call === 'unpublish') expect(await asked).toEqual({});
-      else await refuses(asked, status.NOT_FOUND, 'somebody-else');
+      else await expectRefusal(asked, status.NOT_FOUND, 'somebody-else');
     });
 
     it('knows no other volume at this path', async () => {
@@ -187,8 +187,8 @@ let outside: string;
     ['a mount option of 4 KiB', { volumeCapability: flagged('x'.repeat(4_096)) }, 'mount_flags'],
   ])('stage and publish refuse %s', async (_fact, fields, words) => {
     const requests = mounted.on(node);
-    await refuses(CALLS.stage(requests, fields), status.INVALID_ARGUMENT, words);
-    await refuses(CALLS.publish(requests, fields), status.INVALID_ARGUMENT, words);
+    await expectRefusal(CALLS.stage(requests, fields), status.INVALID_ARGUMENT, words);
+    await expectRefusal(CALLS.publish(requests, fields), status.INVALID_ARGUMENT, words);
   });
 
   it.each<[string, (context: Record<string, string>) => Record<string, string>, string]>([
@@ -210,7 +210,7 @@ let outside: string;
   ])('stage refuses a context: %s', async (_fact, change, words) => {
     const requests = (await free()).on(node);
     const volumeContext = change(requests.stage.volumeContext);
-    await refuses(CALLS.stage(requests, { volumeContext }), status.INVALID_ARGUMENT, words);
+    await expectRefusal(CALLS.stage(requests, { volumeContext }), status.INVALID_ARGUMENT, words);
   });
 
   it.each<[string, Fields, status, string]>([
@@ -222,27 +222,31 @@ let outside: string;
     ],
     ['less than nothing', { requiredBytes: -1n }, status.INVALID_ARGUMENT, 'required_bytes'],
   ])('expand refuses %s', async (_fact, capacityRange, code, words) =>
-    refuses(CALLS.expand(mounted.on(node), { capacityRange }), code, words),
+    expectRefusal(CALLS.expand(mounted.on(node), { capacityRange }), code, words),
   );
 
   it('a second stage in another way is refused: file system, kind, options', async () => {
     const requests = mounted.on(node);
     const { ALREADY_EXISTS } = status;
     const xfs = mountOf(Mode.SINGLE_NODE_WRITER, 'xfs');
-    await refuses(CALLS.stage(requests, { volumeCapability: xfs }), ALREADY_EXISTS, 'in another way');
-    await refuses(CALLS.stage(requests, { volumeCapability: blockOf() }), ALREADY_EXISTS, 'in another way');
-    await refuses(CALLS.stage(requests, { volumeCapability: flagged('noatime') }), ALREADY_EXISTS, 'in another way');
-    await refuses(CALLS.stage(block.on(node), { volumeCapability: mountOf() }), ALREADY_EXISTS, 'in another way');
+    await expectRefusal(CALLS.stage(requests, { volumeCapability: xfs }), ALREADY_EXISTS, 'in another way');
+    await expectRefusal(CALLS.stage(requests, { volumeCapability: blockOf() }), ALREADY_EXISTS, 'in another way');
+    await expectRefusal(
+      CALLS.stage(requests, { volumeCapability: flagged('noatime') }),
+      ALREADY_EXISTS,
+      'in another way',
+    );
+    await expectRefusal(CALLS.stage(block.on(node), { volumeCapability: mountOf() }), ALREADY_EXISTS, 'in another way');
     await CALLS.stage(requests, {});
   });
 
   it('a second publish in another way is refused: readonly, kind', async () => {
     const { ALREADY_EXISTS, FAILED_PRECONDITION } = status;
-    await refuses(CALLS.publish(mounted.on(node), { readonly: true }), ALREADY_EXISTS, 'for writing');
+    await expectRefusal(CALLS.publish(mounted.on(node), { readonly: true }), ALREADY_EXISTS, 'for writing');
     const asBlock = { volumeCapability: blockOf() };
-    await refuses(CALLS.publish(mounted.on(node), asBlock), FAILED_PRECONDITION, 'staged as mount');
+    await expectRefusal(CALLS.publish(mounted.on(node), asBlock), FAILED_PRECONDITION, 'staged as mount');
     const asMount = { volumeCapability: mountOf() };
-    await refuses(CALLS.publish(block.on(node), asMount), FAILED_PRECONDITION, 'staged as block');
+    await expectRefusal(CALLS.publish(block.on(node), asMount), FAILED_PRECONDITION, 'staged as block');
     await CALLS.publish(mounted.on(node), {});
   });
 
@@ -250,16 +254,16 @@ let outside: string;
     const { FAILED_PRECONDITION, INVALID_ARGUMENT } = status;
     for (const name of ['file', 'fifo', 'full']) {
       const targetPath = path.join(node.kubeletDir, name);
-      await refuses(CALLS.unpublish(mounted.on(node), { targetPath }), FAILED_PRECONDITION, targetPath);
-      await refuses(CALLS.publish(block.on(node), { targetPath }), FAILED_PRECONDITION, targetPath);
+      await expectRefusal(CALLS.unpublish(mounted.on(node), { targetPath }), FAILED_PRECONDITION, targetPath);
+      await expectRefusal(CALLS.publish(block.on(node), { targetPath }), FAILED_PRECONDITION, targetPath);
     }
     for (const name of ['file', 'fifo']) {
       const targetPath = path.join(node.kubeletDir, name);
-      await refuses(CALLS.publish(mounted.on(node), { targetPath }), FAILED_PRECONDITION, targetPath);
+      await expectRefusal(CALLS.publish(mounted.on(node), { targetPath }), FAILED_PRECONDITION, targetPath);
     }
     const { stagingTargetPath } = mounted.on(node);
     for (const targetPath of [stagingTargetPath, `${stagingTargetPath}/below`, path.dirname(stagingTargetPath)]) {
-      await refuses(CALLS.publish(mounted.on(node), { targetPath }), INVALID_ARGUMENT, 'target_path');
+      await expectRefusal(CALLS.publish(mounted.on(node), { targetPath }), INVALID_ARGUMENT, 'target_path');
     }
   });
 
@@ -268,10 +272,10 @@ let outside: string;
     const requests = fresh.on(node);
     for (const name of ['file', 'fifo']) {
       const stagingTargetPath = path.join(node.kubeletDir, name);
-      await refuses(CALLS.stage(requests, { stagingTargetPath }), status.FAILED_PRECONDITION, stagingTargetPath);
+      await expectRefusal(CALLS.stage(requests, { stagingTargetPath }), status.FAILED_PRECONDITION, stagingTargetPath);
     }
     const { stagingTargetPath } = mounted.on(node);
-    await refuses(CALLS.stage(requests, { stagingTargetPath }), status.ALREADY_EXISTS, mounted.volumeId);
+    await expectRefusal(CALLS.stage(requests, { stagingTargetPath }), status.ALREADY_EXISTS, mounted.volumeId);
     await fresh.end(node);
   });
 
@@ -279,11 +283,11 @@ let outside: string;
     const { NOT_FOUND } = status;
     for (const name of ['file', 'fifo', 'full', 'nothing']) {
       const volumePath = path.join(node.kubeletDir, name);
-      await refuses(CALLS.stats(mounted.on(node), { volumePath }), NOT_FOUND, volumePath);
-      await refuses(CALLS.expand(mounted.on(node), { volumePath }), NOT_FOUND, volumePath);
+      await expectRefusal(CALLS.stats(mounted.on(node), { volumePath }), NOT_FOUND, volumePath);
+      await expectRefusal(CALLS.expand(mounted.on(node), { volumePath }), NOT_FOUND, volumePath);
     }
     const { targetPath } = block.on(node);
-    await refuses(CALLS.stats(mounted.on(node), { volumePath: targetPath }), NOT_FOUND, targetPath);
+    await expectRefusal(CALLS.stats(mounted.on(node), { volumePath: targetPath }), NOT_FOUND, targetPath);
   });
 
   /** A volume that is not staged anywhere; one for all tests that stage nothing. */
