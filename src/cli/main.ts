@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import type * as simulatorModule from '../simulator/command';
 import { ConfigError } from '../workers/config/config-error';
 import type * as controllerModule from '../workers/controller';
+import { keepSmall } from '../workers/keep-small';
 import type * as nodeModule from '../workers/node';
 import { VERSION } from '../workers/version';
 import type * as controllerCommandModule from './controller-command';
@@ -42,6 +43,8 @@ const SUBCOMMANDS: readonly Subcommand[] = [
       const { nodeCommand }: typeof nodeCommandModule = require('./node-command');
       return nodeCommand({
         runNode: async (config, context) => {
+          // First of all: the libraries are most of what the process holds.
+          keepSmall(context.signal);
           const { runNode }: typeof nodeModule = require('../workers/node');
           await runNode(config, context);
         },
