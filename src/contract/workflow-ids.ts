@@ -9,6 +9,11 @@ export function volumeWorkflowIdOf(volumeId: VolumeId): string {
   return `volume/${volumeId}`;
 }
 
+/** The ID of the one run that watches over a live migration of a volume. */
+export function migrationWorkflowIdOf(volumeId: string): string {
+  return `volume/${volumeId}/migration`;
+}
+
 /** The ID of the one run that a volume may have at a time on one node. */
 export function nodeWorkflowIdOf(volumeId: VolumeId, nodeId: NodeId): string {
   return `volume/${volumeId}/node/${nodeId}`;

@@ -204,6 +204,25 @@ describe('parsePublish', () => {
     expect(publish({ volumeCapability: { ...capability, accessType } }).input.attachment.content).toBe(content);
   });
 
+  it.each<[string, Record<string, string>, number | undefined]>([
+    ['as its StorageClass said', { migrationTimeoutSeconds: '600' }, 600],
+    ['clamped', { migrationTimeoutSeconds: '1' }, 30],
+    ['not at all where nothing is said', {}, undefined],
+  ])('takes how long two nodes may have raw block: %s', (_fact, volumeContext, seconds) => {
+    const volumeCapability = { accessType: block, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } };
+    expect(publish({ volumeCapability, volumeContext }).input.migrationTimeoutSeconds).toBe(seconds);
+    expect(publish({ volumeContext }).input).not.toHaveProperty('migrationTimeoutSeconds');
+  });
+
+  it('refuses a time that is none, of a volume that two nodes may have', () => {
+    const volumeCapability = { accessType: block, accessMode: { mode: Mode.MULTI_NODE_MULTI_WRITER } };
+    for (const text of ['', 'soon', '-1', '1.5', '99999999999']) {
+      expect(() => publish({ volumeCapability, volumeContext: { migrationTimeoutSeconds: text } })).toThrow(
+        fault('InvalidArgument', 'volume_context.migrationTimeoutSeconds'),
+      );
+    }
+  });
+
   it('is read-only for a reader mode, whatever the flag says', () => {
     const volumeCapability = { accessType: block, accessMode: { mode: Mode.MULTI_NODE_READER_ONLY } };
     expect(publish({ volumeCapability }).input.attachment.readOnly).toBe(true);

@@ -1,6 +1,7 @@
 import { volumeWorkflowIdOf } from '../contract/workflow-ids';
 import { type FileSystem, isReaderMode, parseCapabilities, parseCapability } from '../domain/capability';
 import { Fault } from '../domain/fault';
+import { parseMigrationSeconds } from '../domain/migration';
 import { parseMkfsOptions } from '../domain/mkfs-options';
 import { type NodeId, parseNodeId, subsystemNqnOf } from '../domain/nqn';
 import { type ParameterDefaults, parseParameters } from '../domain/parameters';
@@ -88,8 +89,20 @@ export function parsePublish(
   const volumeId = parseVolumeId(request.volumeId);
   const readOnly = request.readonly || isReaderMode(accessMode);
   const summary = `attach to ${nodeId}, ${accessMode}${readOnly ? ', read-only' : ''}, ${content}`;
-  const input = { volumeId, clusterId, attachment: { nodeId, accessMode, readOnly, content } };
+  const input = {
+    volumeId,
+    clusterId,
+    attachment: { nodeId, accessMode, readOnly, content },
+    ...(accessMode === 'multi-node-multi-writer' ? migrationOf(request.volumeContext) : {}),
+  };
   return { name: 'publishVolume', ...aboutVolume(volumeId, nodeId), input, summary };
+}
+
+/** How long two nodes may have the volume, as its StorageClass said when it was made. */
+function migrationOf(volumeContext: Readonly<Record<string, string>>): { readonly migrationTimeoutSeconds?: number } {
+  const text = volumeContext.migrationTimeoutSeconds;
+  if (text === undefined) return {};
+  return { migrationTimeoutSeconds: parseMigrationSeconds(text, 'volume_context.migrationTimeoutSeconds') };
 }
 
 /** Undefined: an ID that this driver never gave out, so it is attached nowhere. Throws InvalidArgument. */

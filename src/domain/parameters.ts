@@ -3,6 +3,7 @@ import { Fault } from './fault';
 import { parseFileSystem } from './file-system';
 import { parseHostAddress } from './host-address';
 import { isKubernetesSubdomain } from './kubernetes-name';
+import { parseMigrationSeconds, USUAL_MIGRATION_SECONDS } from './migration';
 import { type NqnPrefix, parseNqnPrefix } from './nqn';
 import { formatUntrusted, hasControlCharacter, utf8Bytes } from './text';
 import { parseVolumePathUnder, type VolumePath } from './volume-path';
@@ -59,7 +60,6 @@ const LONGEST_MKFS_OPTIONS_BYTES = 1024;
 /** What options of mkfs are made of; no shell ever sees them, and nothing in this set would mean anything to one. */
 const MKFS_OPTIONS = /^[A-Za-z0-9 _.,:=^+/-]*$/;
 const DECIMAL = /^-?(?:0|[1-9][0-9]{0,9})$/;
-const MIGRATION_SECONDS = { default: 300, least: 30, most: 3600 };
 
 type Values = ReadonlyMap<string, string>;
 
@@ -81,7 +81,8 @@ export function parseParameters(
     ctrlLossTmo: findInteger(values, 'ctrlLossTmo', { least: -1, most: LARGEST_INT32 }) ?? -1,
     reconnectDelay: findInteger(values, 'reconnectDelay', { least: 1, most: LARGEST_INT32 }) ?? 5,
     keepAliveTmo: findInteger(values, 'keepAliveTmo', { least: 1, most: LARGEST_INT32 }),
-    migrationTimeoutSeconds: findMigrationSeconds(values),
+    migrationTimeoutSeconds:
+      findParsed(values, 'migrationTimeoutSeconds', parseMigrationSeconds) ?? USUAL_MIGRATION_SECONDS,
     claim: findClaim(values),
   };
 }
@@ -124,13 +125,6 @@ function findInteger(
     }
     return value;
   });
-}
-
-/** Clamped rather than refused, as the existing StorageClasses were written for a driver that does so. */
-function findMigrationSeconds(values: Values): number {
-  const seconds = findInteger(values, 'migrationTimeoutSeconds', { least: 0, most: LARGEST_INT32 });
-  const { default: usual, least, most } = MIGRATION_SECONDS;
-  return Math.min(Math.max(seconds ?? usual, least), most);
 }
 
 function parseMkfsOptions(text: string, field: string): string | undefined {

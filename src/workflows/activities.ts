@@ -1,5 +1,5 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
-import type { ArrayActivities, ClusterActivities } from '../contract/activities';
+import type { ArrayActivities, ClusterActivities, MetricsActivities } from '../contract/activities';
 import {
   CLUSTER_STEP_TIMEOUT_MS,
   HEARTBEAT_TIMEOUT_MS,
@@ -25,5 +25,17 @@ export const array = proxyActivities<ArrayActivities>({
   retry,
 });
 
-/** Asks the cluster. */
-export const cluster = proxyActivities<ClusterActivities>({ startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS, retry });
+/** Asks the cluster, for as long as it does not answer. */
+export const cluster = proxyActivities<Omit<ClusterActivities, 'postEvent'>>({
+  startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS,
+  retry,
+});
+
+/** Telling is worth a few tries, and no operation waits for it any longer. */
+const MOST_TELLING_ATTEMPTS = 3;
+
+/** Tells people and metrics. */
+export const telling = proxyActivities<Pick<ClusterActivities, 'postEvent'> & MetricsActivities>({
+  startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS,
+  retry: { ...retry, maximumAttempts: MOST_TELLING_ATTEMPTS },
+});

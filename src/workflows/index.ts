@@ -8,6 +8,7 @@ import { publishVolume } from './publish-volume';
 import { stageVolume } from './stage-volume';
 import { unpublishVolume } from './unpublish-volume';
 import { unstageVolume } from './unstage-volume';
+import { watchMigration } from './watch-migration';
 
 // Every operation of the contract has its workflow: the compiler says so here.
 ({
@@ -30,4 +31,5 @@ export {
   stageVolume,
   unpublishVolume,
   unstageVolume,
+  watchMigration,
 };

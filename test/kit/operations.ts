@@ -42,12 +42,29 @@ export function publishOf(volumeId: VolumeId, node: string): Operation<'publishV
   };
 }
 
-export function unpublishOf(volumeId: VolumeId, node: string): Operation<'unpublishVolume'> {
+/** Raw block that two nodes may write to, for a live migration. */
+export function publishSharedOf(
+  volumeId: VolumeId,
+  node: string,
+  migrationTimeoutSeconds = 300,
+): Operation<'publishVolume'> {
   const nodeId = parseNodeId(node, 'node_id');
+  const attachment = { nodeId, accessMode: 'multi-node-multi-writer', readOnly: false, content: 'block' };
+  return {
+    name: 'publishVolume',
+    ...aboutVolume(volumeId, nodeId),
+    input: { volumeId, clusterId, attachment, migrationTimeoutSeconds },
+    summary: 'attach',
+  };
+}
+
+/** From all nodes, if none is named. */
+export function unpublishOf(volumeId: VolumeId, node: string): Operation<'unpublishVolume'> {
+  const nodeId = node === '' ? undefined : parseNodeId(node, 'node_id');
   return {
     name: 'unpublishVolume',
     ...aboutVolume(volumeId, nodeId),
-    input: { volumeId, clusterId, nodeId },
+    input: { volumeId, clusterId, ...(nodeId === undefined ? {} : { nodeId }) },
     summary: 'detach',
   };
 }
