@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import type { FaultRequest, LatencyRequest, LoggedScript, SimulatorState } from '../simulator';
+import type { ConnectOutcome, FaultRequest, LatencyRequest, LoggedScript, Session, SimulatorState } from '../simulator';
 import { startProgram } from './program';
 
 const USER = 'csi';
@@ -38,6 +38,10 @@ export interface SimulatedRds {
   clearFaults(): Promise<void>;
   /** `existing: 'hang'` makes the connections that are there half-open. */
   setConnections(how: { mode?: 'accept' | 'refuse' | 'reset' | 'hang'; existing?: 'reset' | 'hang' }): Promise<void>;
+  /** A host of this NQN connects to a volume's export, as far as the simulator has NVMe/TCP: it is let in, or not. */
+  connectHost(slot: string, hostNqn: string): Promise<ConnectOutcome>;
+  /** Sessions that are live. */
+  sessions(): Promise<readonly Session[]>;
   state(): Promise<SimulatorState>;
   /** Every script that it was sent since it was started, in order. */
   scripts(): Promise<readonly LoggedScript[]>;
@@ -83,6 +87,8 @@ export async function startSimulatedRds({ folder, main, args = [] }: SimulatedRd
     addFault: (fault) => request('POST', '/faults', fault),
     clearFaults: () => request('DELETE', '/faults'),
     setConnections: (how) => request('POST', '/connections', how),
+    connectHost: (slot, hostNqn) => request('POST', '/sessions', { slot, hostNqn }),
+    sessions: () => request('GET', '/sessions'),
     state: () => request('GET', '/state'),
     scripts: () => request('GET', '/commands'),
     close: () => program.stop(),

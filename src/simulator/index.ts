@@ -6,6 +6,7 @@ import type { OrphanRequest } from './knobs/orphans';
 import { findBytes } from './script/value';
 import { SimulatorCore, type SimulatorState } from './simulator';
 import type { PoolOptions } from './state/array';
+import type { ConnectOutcome, Session } from './state/nvme-target';
 
 export type { LoggedCommand, LoggedScript } from './knobs/command-log';
 export type { FaultRequest, FaultState } from './knobs/faults';
@@ -14,6 +15,7 @@ export type { OrphanRequest } from './knobs/orphans';
 export { MANUAL } from './manual';
 export type { SimulatorState } from './simulator';
 export type { PoolOptions } from './state/array';
+export type { ConnectOutcome, Session } from './state/nvme-target';
 
 export interface SimulatorOptions {
   /** Where disks, files and the host key are kept; made if it is not there. One simulator at a time. */
@@ -55,6 +57,12 @@ export interface SimulatorKnobs {
   /** Existing connections become half-open. */
   hangConnections(): void;
   addOrphan(request: OrphanRequest): void;
+  /** A host of this NQN connects to the export of a slot over NVMe/TCP, as far as that is simulated: it is let in, or not. */
+  connectHost(request: { readonly slot: string; readonly hostNqn: string }): ConnectOutcome;
+  /** The host of a session lets go of it. Returns false if there is none of this number. */
+  disconnectHost(id: number): boolean;
+  /** Sessions that are live. */
+  listSessions(): readonly Session[];
   /** As if the power went off. */
   stop(): Promise<void>;
   start(): Promise<void>;

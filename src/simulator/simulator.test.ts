@@ -409,6 +409,71 @@ describe('the command log', () => {
   });
 });
 
+describe('NVMe/TCP sessions', () => {
+  const A = 'nqn.2014-08.org.nvmexpress:uuid:a';
+  const B = 'nqn.2014-08.org.nvmexpress:uuid:b';
+
+  /** A device with one exported disk, and the hosts that are connected to it. */
+  async function exported() {
+    const simulator = await start();
+    const { knobs } = simulator;
+    await knobs.execute(`${add('v')} nvme-tcp-export=yes nvme-tcp-server-nqn="nqn.2000-02.com.mikrotik:v"`);
+    const set = (change: string) => knobs.execute(`/disk set v ${change}`);
+    const join = (hostNqn: string) => knobs.connectHost({ slot: 'v', hostNqn }).outcome;
+    const hosts = () => knobs.listSessions().map(({ hostNqn }) => hostNqn);
+    return { simulator, knobs, set, join, hosts };
+  }
+
+  it('are open to any host until one is named, and then to that one', async () => {
+    const { set, join, hosts } = await exported();
+    expect([join(A), join(B)]).toEqual(['connected', 'connected']);
+    await set('nvme-tcp-server-allow-host-name="uuid:other"');
+    expect([join(A), hosts()]).toEqual(['refused', [A, B]]);
+    await set(`nvme-tcp-server-allow-host-name="${B}"`);
+    expect([join(A), join(B), hosts()]).toEqual(['refused', 'connected', [A, B, B]]);
+    await set('nvme-tcp-server-allow-host-name=""');
+    expect(join(A)).toBe('connected');
+  });
+
+  it.each<[string, string[], boolean]>([
+    ['the export goes off', ['nvme-tcp-export=no'], false],
+    ['the export goes off and on', ['nvme-tcp-export=no', 'nvme-tcp-export=yes'], true],
+    ['the disk is disabled', ['disabled=yes'], false],
+    ['the export gets another name', ['nvme-tcp-server-nqn="another"'], true],
+  ])('end when %s', async (_fact, changes, open) => {
+    const { set, join, hosts } = await exported();
+    join(A);
+    for (const change of changes) await set(change);
+    expect(hosts()).toEqual([]);
+    expect(join(A)).toBe(open ? 'connected' : 'refused');
+  });
+
+  it.each(['comment="x"', 'file-size=2097152', 'nvme-tcp-export=yes', `nvme-tcp-server-allow-host-name="${B}"`])(
+    'outlive %s',
+    async (change) => {
+      const { set, join, hosts } = await exported();
+      join(A);
+      await set(change);
+      expect(hosts()).toEqual([A]);
+    },
+  );
+
+  it('end with the disk, with the power, and when the host goes', async () => {
+    const { simulator, knobs, join, hosts } = await exported();
+    join(A);
+    const [session] = knobs.listSessions();
+    expect(knobs.disconnectHost(session?.id ?? 0)).toBe(true);
+    expect([hosts(), knobs.disconnectHost(session?.id ?? 0)]).toEqual([[], false]);
+    join(A);
+    await simulator.knobs.stop();
+    expect([hosts(), join(A)]).toEqual([[], 'refused']);
+    await simulator.knobs.start();
+    expect(join(A)).toBe('connected');
+    await knobs.execute('/disk remove v');
+    expect([hosts(), join(A)]).toEqual([[], 'refused']);
+  });
+});
+
 describe('HTTP', () => {
   const call = async (simulator: Simulator, route: string, body?: unknown) => {
     const [method = '', url = ''] = route.split(' ');
@@ -449,6 +514,21 @@ describe('HTTP', () => {
     expect((await call(simulator, 'GET /commands?since=0')).body).toMatchObject([
       { sequence: 1, commands: [{ menu: '/disk' }] },
     ]);
+  });
+
+  it('connects hosts, and tells which are', async () => {
+    const simulator = await start({ httpPort: 0 });
+    await simulator.knobs.execute(`${add('v')} nvme-tcp-export=yes`);
+    const host = { slot: 'v', hostNqn: 'nqn.2014-08.org.nvmexpress:uuid:a' };
+    expect((await call(simulator, 'POST /sessions', host)).body).toEqual({ outcome: 'connected', id: 1 });
+    expect((await call(simulator, 'POST /sessions', { ...host, slot: 'w' })).body).toEqual({
+      outcome: 'refused',
+      why: 'no export of w',
+    });
+    expect((await call(simulator, 'GET /sessions')).body).toEqual([{ ...host, id: 1, since: expect.any(String) }]);
+    expect((await call(simulator, 'DELETE /sessions/1')).status).toBe(200);
+    expect((await call(simulator, 'DELETE /sessions/1')).status).toBe(400);
+    expect(await call(simulator, 'POST /sessions', { slot: 'v' })).toMatchObject({ status: 400 });
   });
 
   it('refuses what it does not know, and callers from elsewhere', async () => {

@@ -13,6 +13,7 @@ import { ensureHostKey, type HostKey } from './server/host-key';
 import { SshServer } from './server/ssh-server';
 import { type ConnectionMode, Wire } from './server/wire';
 import { DiskArray, type PoolOptions } from './state/array';
+import type { ConnectOutcome, Session } from './state/nvme-target';
 
 export interface SimulatorSettings {
   /** Where everything is kept; made if it is not there. One simulator at a time. */
@@ -107,6 +108,7 @@ export class SimulatorCore {
   async stop(): Promise<void> {
     this.up = false;
     this.power.abort();
+    this.array.nvme.dropAll();
     await this.wire.stop();
   }
 
@@ -169,6 +171,24 @@ export class SimulatorCore {
 
   addOrphan(request: OrphanRequest): void {
     placeOrphan(this.array, request);
+  }
+
+  /** A host connects to the export of a slot over NVMe/TCP, as far as that is simulated. */
+  connectHost({ slot, hostNqn }: { readonly slot: string; readonly hostNqn: string }): ConnectOutcome {
+    if (!this.up) return { outcome: 'refused', why: 'the device is down' };
+    return this.array.nvme.connect({ slot: toByteString(slot), hostNqn: toByteString(hostNqn) });
+  }
+
+  /** The host of a session lets go of it. Returns false if there is none of this number. */
+  disconnectHost(id: number): boolean {
+    return this.array.nvme.disconnect(id);
+  }
+
+  /** Sessions that are live. */
+  listSessions(): readonly Session[] {
+    return this.array.nvme
+      .list()
+      .map((session) => ({ ...session, slot: toText(session.slot), hostNqn: toText(session.hostNqn) }));
   }
 
   /** Scripts that were run or refused, after the one of that number. */

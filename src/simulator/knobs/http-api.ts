@@ -19,6 +19,9 @@ export interface Knobs {
   resetConnections(): void;
   hangConnections(): void;
   addOrphan(request: OrphanRequest): void;
+  connectHost(request: { readonly slot: string; readonly hostNqn: string }): unknown;
+  disconnectHost(id: number): boolean;
+  listSessions(): unknown;
   start(): Promise<void>;
   stop(): Promise<void>;
   reboot(downMs: number): Promise<void>;
@@ -35,6 +38,14 @@ const connections = z.strictObject({
   mode: z.enum(['accept', 'refuse', 'reset', 'hang']).optional(),
   existing: z.enum(['reset', 'hang']).optional(),
 });
+
+const host = z.strictObject({ slot: z.string().min(1), hostNqn: z.string().min(1) });
+
+/** What is taken away by its number. */
+const NUMBERED: Readonly<Record<string, (knobs: Knobs, id: number) => boolean>> = {
+  faults: (knobs, id) => knobs.removeFault(id),
+  sessions: (knobs, id) => knobs.disconnectHost(id),
+};
 
 const ROUTES: Readonly<Record<string, Handler>> = {
   'GET /state': (knobs) => knobs.state(),
@@ -53,6 +64,8 @@ const ROUTES: Readonly<Record<string, Handler>> = {
     if (existing === 'hang') knobs.hangConnections();
   },
   'POST /orphans': (knobs, { body }) => knobs.addOrphan(body as OrphanRequest),
+  'GET /sessions': (knobs) => knobs.listSessions(),
+  'POST /sessions': (knobs, { body }) => knobs.connectHost(host.parse(body)),
   'POST /start': (knobs) => knobs.start(),
   'POST /stop': (knobs) => knobs.stop(),
   /** Answers once it is down; it comes up by itself. */
@@ -81,14 +94,17 @@ async function bodyOf(request: IncomingMessage): Promise<unknown> {
 
 async function answer(knobs: Knobs, request: IncomingMessage): Promise<unknown> {
   const url = new URL(request.url ?? '/', 'http://localhost');
-  const one = /^\/faults\/(\d+)$/.exec(url.pathname);
-  if (one && request.method === 'DELETE') {
-    if (!knobs.removeFault(Number(one[1]))) throw new BadRequest(`there is no fault ${one[1]}`);
+  const [, kind = '', id] = /^\/(faults|sessions)\/(\d+)$/.exec(url.pathname) ?? [];
+  if (id !== undefined && request.method === 'DELETE') {
+    if (!NUMBERED[kind]?.(knobs, Number(id))) throw new BadRequest(`${kind} has no ${id}`);
     return undefined;
   }
   const route = `${request.method} ${url.pathname}`;
   const handler = Object.hasOwn(ROUTES, route) ? ROUTES[route] : undefined;
-  if (!handler) throw new BadRequest(`${route} is not one of ${Object.keys(ROUTES).join(', ')}, DELETE /faults/<id>`);
+  if (!handler)
+    throw new BadRequest(
+      `${route} is not one of ${Object.keys(ROUTES).join(', ')}, DELETE /faults/<id>, DELETE /sessions/<id>`,
+    );
   return handler(knobs, { body: await bodyOf(request), url });
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import path from 'node:path';
 import { Refusal } from '../script/errors';
 import { FileTree, fileName } from './file-tree';
+import { NvmeTarget } from './nvme-target';
 import { type ArrayState, type DiskRecord, StateFile, type SubvolumeRecord } from './state-file';
 
 /** A pool that a new simulator has. */
@@ -28,6 +29,8 @@ export class DiskArray {
   readonly log: LogEntry[] = [];
   /** The knob: no pool gives another byte. */
   outOfSpace = false;
+  /** Who is connected to what. */
+  readonly nvme = new NvmeTarget(() => this.disks);
   private readonly stateFile: StateFile;
   private readonly state: ArrayState;
   private readonly fileIds = new Map<string, string>();
@@ -68,6 +71,7 @@ export class DiskArray {
 
   save(): void {
     this.stateFile.write(this.state);
+    this.nvme.review();
   }
 
   addDisk(values: Record<string, string>, fixed: Record<string, string>): DiskRecord {
