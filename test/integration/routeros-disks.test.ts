@@ -6,6 +6,7 @@ import { createDisks } from '../../src/adapters/routeros/disks';
 import type { DisksPort } from '../../src/adapters/routeros/port';
 import { createSshSession, type SshSession } from '../../src/adapters/routeros/ssh-session';
 import type { ExportChange } from '../../src/domain/export';
+import { hostNqnOf } from '../../src/domain/host-nqn';
 import type { Logger } from '../../src/domain/log';
 import { parseNodeId, parseNqnPrefix, subsystemNqnOf } from '../../src/domain/nqn';
 import { type Attachment, formatRecord, parseClusterId, type VolumeRecord } from '../../src/domain/record';
@@ -432,6 +433,88 @@ describe('writeRecord', () => {
     await expect(writeRecord('', written)).resolves.toMatchObject({ record });
     expect(changes(since)).toEqual([]);
   });
+});
+
+describe('an export with fencing', () => {
+  const a = onNode('node-a');
+  const b = onNode('node-b');
+  const only = ({ nodeId }: Attachment, endSessions = false): ExportChange => ({
+    wish: { kind: 'one-host', hostNqn: hostNqnOf(nodeId) },
+    endSessions,
+  });
+  const closed: ExportChange = { wish: { kind: 'off' }, endSessions: false };
+  const join = ({ nodeId }: Attachment) =>
+    simulator.knobs.connectHost({ slot: volumeId, hostNqn: hostNqnOf(nodeId) }).outcome;
+  const connected = () => simulator.knobs.listSessions().map(({ hostNqn }) => hostNqn);
+  const nqn = ({ nodeId }: Attachment) => hostNqnOf(nodeId);
+
+  it('lets nobody in before a node has the volume, then that node, then nobody', async () => {
+    await expect(disks.create({ ...spec, exported: false })).resolves.toMatchObject({ exported: false });
+    await expect(disks.create({ ...spec, exported: false })).resolves.toMatchObject({ exported: false });
+    expect([join(a), join(b)]).toEqual(['refused', 'refused']);
+    await expect(attach(a, only(a, true))).resolves.toMatchObject({ exported: true, allowedHost: nqn(a) });
+    expect([join(a), join(b)]).toEqual(['connected', 'refused']);
+    await expect(detach(a, closed)).resolves.toMatchObject({ exported: false, allowedHost: '' });
+    expect([join(a), join(b), connected()]).toEqual(['refused', 'refused', []]);
+  });
+
+  it('ends the sessions of whoever no record names when a node gets the volume', async () => {
+    await disks.create(spec);
+    join(b);
+    await attach(a, only(a, true));
+    expect(connected()).toEqual([]);
+    expect(join(b)).toBe('refused');
+  });
+
+  it('ends the sessions of a node that was cleared, whose peer comes back and it does not', async () => {
+    await disks.create(spec);
+    await attach(a, open);
+    expect([join(a), join(b)]).toEqual(['connected', 'connected']);
+    const held = { ...record, attachments: [a] };
+    const change = { expectedComment: formatRecord(held), record: { ...record, attachments: [b] } };
+    await disks.writeRecord(volumeId, { ...change, exportChange: only(b, true) });
+    expect(connected()).toEqual([]);
+    expect([join(a), join(b)]).toEqual(['refused', 'connected']);
+  });
+
+  it('changes hands without ending the session of the node that stays', async () => {
+    await disks.create(spec);
+    await attach(a, open);
+    join(a);
+    const held = { ...record, attachments: [a] };
+    const since = now();
+    await disks.writeRecord(volumeId, { expectedComment: formatRecord(held), record: held, exportChange: only(a) });
+    expect(connected()).toEqual([nqn(a)]);
+    await disks.writeRecord(volumeId, { expectedComment: formatRecord(held), record: held, exportChange: only(a) });
+    const sets = changes(since).map(({ arguments: given }) => given.map(({ name }) => name));
+    expect(sets).toEqual([['nvme-tcp-server-allow-host-name'], ['comment'], ['comment']]);
+  });
+
+  it.each(['reset', 'error'] as const)(
+    'is whole when repeated after each command that fails (%s)',
+    async (mode) => {
+      for (let nth = 1; nth <= 4; nth += 1) {
+        await disks.create(spec);
+        await attach(a, only(a));
+        join(a);
+        simulator.knobs.addFault({ command: '^/disk/set', mode, nth, when: 'before', text: 'failure: timeout' });
+        const held = { ...record, attachments: [a] };
+        const clear = () =>
+          disks.writeRecord(volumeId, {
+            expectedComment: formatRecord(held),
+            record: { ...record, attachments: [b] },
+            exportChange: only(b, true),
+          });
+        await expect(clear()).rejects.toMatchObject({ kind: mode === 'reset' ? 'ArrayNoAnswer' : 'ArrayRefused' });
+        await expect(disks.find(volumeId)).resolves.toMatchObject({ record: held });
+        await expect(clear()).resolves.toMatchObject({ exported: true, allowedHost: nqn(b) });
+        expect([connected(), join(a), join(b)]).toEqual([[], 'refused', 'connected']);
+        await detach(b, closed);
+        await disks.remove(volumeId, clusterId);
+      }
+    },
+    30_000,
+  );
 });
 
 describe('pool', () => {
