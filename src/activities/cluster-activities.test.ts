@@ -1,10 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ClusterEvent, ClusterNode, ClusterPort } from '../adapters/kubernetes/port';
-import type { NodesPort } from '../adapters/nodes/port';
 import { Fault } from '../domain/fault';
 import { createClusterActivities } from './cluster-activities';
 
-const anyNode: NodesPort = { exists: () => Promise.resolve(true), whyUnknown: '' };
+const anyNode = { exists: () => Promise.resolve(true), whyUnknown: '' };
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 function clusterOf(nodes: readonly ClusterNode[], postEvent: ClusterPort['postEvent'] = () => Promise.resolve()) {
