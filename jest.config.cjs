@@ -31,6 +31,7 @@ module.exports = {
     { ...shared, ...withTemporal, displayName: 'workflows', testMatch: ['<rootDir>/test/workflows/**/*.test.ts'] },
     { ...shared, ...withTemporal, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...shared, displayName: 'node', testMatch: ['<rootDir>/test/node/**/*.test.ts'] },
+    { ...shared, ...withTemporal, displayName: 'kubernetes', testMatch: ['<rootDir>/test/kubernetes/**/*.test.ts'] },
     { ...shared, ...withTemporal, displayName: 'sanity', testMatch: ['<rootDir>/test/sanity/**/*.test.ts'] },
   ],
 };

@@ -16,6 +16,12 @@ const hasGo = spawnSync('go', ['version']).status === 0;
 /** `reports`: its test runner leaves its counts, and has died if it does not. Other steps count only if they fail. */
 const STEPS = [
   { name: 'npm test', args: ['test'], reports: true },
+  {
+    name: 'kubernetes',
+    args: ['run', '--silent', 'test:kubernetes'],
+    reports: true,
+    unless: !hasGo && 'there is no Go to build a Kubernetes control plane with',
+  },
   { name: 'generated code', args: ['run', '--silent', 'generate:check'], unless: !hasGo && 'there is no Go' },
   { name: 'format', args: ['run', '--silent', 'check:format'] },
   { name: 'lint', args: ['run', '--silent', 'check:lint'] },

@@ -5,7 +5,12 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { findOnPath, type GoTool, installGoTool, isExecutable, toolPathOf } from './go-tool';
 
-const tool: GoTool = { name: 'probe', version: '1.2.3', packagePath: 'example.org/probe', buildTime: 'no time' };
+const tool: GoTool = {
+  name: 'probe',
+  version: '1.2.3',
+  source: { kind: 'published', packagePath: 'example.org/probe' },
+  buildTime: 'no time',
+};
 
 let folder: string;
 let env: NodeJS.ProcessEnv;
@@ -57,6 +62,14 @@ describe('installGoTool', () => {
     expect(await runs()).toEqual(['install example.org/probe@v1.2.3']);
     expect(lines[0]).toContain('go install example.org/probe@v1.2.3');
     expect(await readdir(path.join(folder, 'cache/rds-csi'))).toEqual(['probe-1.2.3']);
+  });
+
+  it('builds a module of this project where it lies', async () => {
+    await installGo('while [ "$1" != -o ]; do shift; done; printf "#!/bin/sh\\n" >"$2" && chmod 755 "$2"');
+    const source = { kind: 'own', folder: '/project/probe', linkerFlags: '-X main.version=1' } as const;
+    expect(await installGoTool({ tool: { ...tool, source }, env, log })).toBe(file());
+    expect(await isExecutable(file())).toBe(true);
+    expect((await runs())[0]).toMatch(/^build -C \/project\/probe -ldflags -s -w -X main\.version=1 -o \S+\/probe \.$/);
   });
 
   it('builds once', async () => {

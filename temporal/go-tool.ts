@@ -13,17 +13,31 @@ export interface GoTool {
   readonly name: string;
   /** Without the leading `v`. */
   readonly version: string;
-  /** Import path of its main package. */
-  readonly packagePath: string;
+  /** Where its main package comes from: Go's module proxy, or a module of this project that pins what it is made of. */
+  readonly source: PublishedSource | OwnSource;
   /** What a person is told to expect of a build from nothing. */
   readonly buildTime: string;
+}
+
+interface PublishedSource {
+  readonly kind: 'published';
+  /** Import path of the main package, at the tool's version. */
+  readonly packagePath: string;
+}
+
+interface OwnSource {
+  readonly kind: 'own';
+  /** Absolute path of the module, whose main package is at its root. */
+  readonly folder: string;
+  /** What is set in the program as it is linked: `-X package.variable=value …`. */
+  readonly linkerFlags: string;
 }
 
 /** The newest release of the CLI that Go's module proxy alone can build (Server 1.29). */
 export const TEMPORAL_TOOL: GoTool = {
   name: 'temporal',
   version: '1.5.1',
-  packagePath: 'github.com/temporalio/cli/cmd/temporal',
+  source: { kind: 'published', packagePath: 'github.com/temporalio/cli/cmd/temporal' },
   buildTime: '4 to 5 minutes',
 };
 
@@ -31,7 +45,7 @@ export const TEMPORAL_TOOL: GoTool = {
 export const CSI_SANITY_TOOL: GoTool = {
   name: 'csi-sanity',
   version: '5.6.0',
-  packagePath: 'github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity',
+  source: { kind: 'published', packagePath: 'github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity' },
   buildTime: '1 to 2 minutes',
 };
 
@@ -92,16 +106,16 @@ export async function installGoTool(options: InstallOptions): Promise<string> {
 }
 
 async function build(file: string, { tool, env, log, signal }: InstallOptions): Promise<void> {
-  const source = `${tool.packagePath}@v${tool.version}`;
-  log(`building ${tool.name} ${tool.version} from source, once (${tool.buildTime}): go install ${source}`);
   const folder = path.dirname(file);
   // In the same file system as its place, so that the rename is one step.
   const draft = await mkdtemp(`${folder}.draft-`);
+  const args = buildArgsOf(tool, draft);
+  log(`building ${tool.name} ${tool.version} from source, once (${tool.buildTime}): go ${args.join(' ')}`);
   const startedAt = Date.now();
   const seconds = () => Math.round((Date.now() - startedAt) / 1000);
   const progress = setInterval(() => log(`still building ${tool.name} (${seconds()} s)`), PROGRESS_INTERVAL_MS);
   try {
-    await runGo(['install', source], { env: { ...env, GOBIN: draft }, cwd: draft, signal });
+    await runGo(args, { env: { ...env, GOBIN: draft }, cwd: draft, signal });
     await mkdir(folder, { recursive: true });
     await rename(path.join(draft, tool.name), file);
     log(`built ${tool.name} ${tool.version} in ${seconds()} s`);
@@ -109,6 +123,13 @@ async function build(file: string, { tool, env, log, signal }: InstallOptions): 
     clearInterval(progress);
     await rm(draft, { recursive: true, force: true });
   }
+}
+
+/** What `go` is told; what it makes lands in GOBIN or, for a module of ours, at the path that it is told. */
+function buildArgsOf({ name, version, source }: GoTool, draft: string): readonly string[] {
+  if (source.kind === 'published') return ['install', `${source.packagePath}@v${version}`];
+  const { folder, linkerFlags } = source;
+  return ['build', '-C', folder, '-ldflags', `-s -w ${linkerFlags}`, '-o', path.join(draft, name), '.'];
 }
 
 interface GoOptions {
