@@ -33,3 +33,16 @@ function escapeCharacter(character: string): string {
   const codePoint = character.codePointAt(0) ?? 0;
   return codePoint > 0xffff ? `\\u{${codePoint.toString(16)}}` : `\\u${codePoint.toString(16).padStart(4, '0')}`;
 }
+
+/** The text, or as much of its beginning as fits with an ellipsis, in bytes of UTF-8; no character is cut in two. */
+export function cutToBytes(text: string, mostBytes: number): string {
+  if (utf8Bytes(text) <= mostBytes) return text;
+  const characters: string[] = [];
+  let left = mostBytes - utf8Bytes('…');
+  for (const character of text) {
+    left -= utf8Bytes(character);
+    if (left < 0) break;
+    characters.push(character);
+  }
+  return `${characters.join('')}…`;
+}
