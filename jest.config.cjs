@@ -32,6 +32,8 @@ module.exports = {
     { ...shared, ...withTemporal, displayName: 'integration', testMatch: ['<rootDir>/test/integration/**/*.test.ts'] },
     { ...shared, displayName: 'node', testMatch: ['<rootDir>/test/node/**/*.test.ts'] },
     { ...shared, ...withTemporal, displayName: 'kubernetes', testMatch: ['<rootDir>/test/kubernetes/**/*.test.ts'] },
+    // Runs in a guest alone: npm run test:nvme.
+    { ...shared, ...withTemporal, displayName: 'nvme', testMatch: ['<rootDir>/test/nvme/**/*.test.ts'] },
     { ...shared, ...withTemporal, displayName: 'sanity', testMatch: ['<rootDir>/test/sanity/**/*.test.ts'] },
   ],
 };

@@ -6,6 +6,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { findWhyNoGuest } from '../test/nvme/guest/machine.mjs';
 
 /** The whole run. Some is kept back for stopping what runs and for the last line. */
 const LIMIT_MS = 90 * 60_000 - 60_000;
@@ -22,6 +23,7 @@ const STEPS = [
     reports: true,
     unless: !hasGo && 'there is no Go to build a Kubernetes control plane with',
   },
+  { name: 'NVMe/TCP', args: ['run', '--silent', 'test:nvme'], reports: true, unless: findWhyNoGuest() },
   { name: 'generated code', args: ['run', '--silent', 'generate:check'], unless: !hasGo && 'there is no Go' },
   { name: 'format', args: ['run', '--silent', 'check:format'] },
   { name: 'lint', args: ['run', '--silent', 'check:lint'] },

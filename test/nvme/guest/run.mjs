@@ -1,0 +1,140 @@
+/**
+ * Runs jest's project `nvme` in a guest with a kernel of its own, NVMe/TCP target and host at once: `npm run test:nvme [-- jest's
+ * arguments]`. The guest sees this machine's files; Temporal runs outside, where it is ten times faster.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { ensureGuest, findWhyNoGuest } from './machine.mjs';
+
+/** The whole run in the guest. */
+const LIMIT_MS = 15 * 60_000;
+/** Sparse: what tests write, and the files of the simulated RDS. */
+const SCRATCH_BYTES = 16 * 2 ** 30;
+const GUEST_MEMORY_MIB = process.env.RDS_CSI_GUEST_MEMORY_MIB ?? '4096';
+/** Software emulation works everywhere; `kvm` is ten times faster where it works. */
+const ACCELERATOR = process.env.RDS_CSI_GUEST_ACCELERATOR ?? 'tcg,thread=multi';
+/** The machine's 127.0.0.1 as the guest sees it (QEMU's user networking). */
+const MACHINE = '10.0.2.2';
+/** A disk of the guest's own, for all that the tests write. */
+const SCRATCH = '/run/scratch';
+
+const root = path.resolve(import.meta.dirname, '../../..');
+
+/** One shell word. */
+function quoted(text) {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** The command that the guest's first process becomes. */
+function commandOf({ temporalAddress, jestArguments }) {
+  const address = temporalAddress.replace(/^(127\.0\.0\.1|localhost)(?=:)/, MACHINE);
+  const variables = {
+    HOME: process.env.HOME ?? '/root',
+    PATH: `${path.join(root, 'node_modules', '.bin')}:${process.env.PATH}`,
+    CI: 'true',
+    TEMPORAL_ADDRESS: address,
+    TMPDIR: SCRATCH,
+    RDS_CSI_GUEST: 'yes',
+    RDS_CSI_REPORTS: '/run/job/reports',
+  };
+  const jest = [
+    'node',
+    '--experimental-vm-modules',
+    '--no-warnings=ExperimentalWarning',
+    'node_modules/jest/bin/jest.js',
+  ];
+  const all = [...jest, '--config=jest.config.cjs', '--selectProjects=nvme', ...jestArguments];
+  return [
+    ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
+    `mkdir -p ${SCRATCH} && mkfs.ext4 -q -N 65536 -E nodiscard /dev/vda && mount -o noinit_itable /dev/vda ${SCRATCH}`,
+    `cd ${quoted(root)}`,
+    `${all.map(quoted).join(' ')} && echo 0 >/run/job/status`,
+    'dmesg >/run/job/kernel.log',
+    'sync',
+    'busybox poweroff -f',
+    '',
+  ].join('\n');
+}
+
+function qemuArguments({ guest, job, scratch }) {
+  return [
+    ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', '2'],
+    ['-m', GUEST_MEMORY_MIB, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
+    ['-kernel', path.join(guest, 'vmlinuz'), '-initrd', path.join(guest, 'initrd.gz')],
+    ['-append', 'console=ttyS0 quiet panic=-1 mitigations=off'],
+    ['-virtfs', 'local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap'],
+    ['-virtfs', `local,path=${job},mount_tag=job,security_model=none`],
+    ['-drive', `file=${scratch},if=virtio,format=raw,cache=unsafe,discard=unmap`],
+    ['-netdev', 'user,id=machine', '-device', 'virtio-net-pci,netdev=machine,romfile='],
+  ].flat();
+}
+
+/** Resolves with why it ended early, or undefined. */
+function runGuest(parts, stopped) {
+  return new Promise((resolve) => {
+    const guest = spawn('qemu-system-x86_64', qemuArguments(parts), { stdio: ['ignore', 'inherit', 'pipe'] });
+    let words = '';
+    guest.stderr.on('data', (chunk) => {
+      words += chunk;
+    });
+    const kill = (why) => {
+      words = why;
+      guest.kill('SIGKILL');
+    };
+    const timer = setTimeout(() => kill(`the limit of ${LIMIT_MS / 60_000} minutes was reached`), LIMIT_MS);
+    stopped.addEventListener('abort', () => kill('it was stopped'), { once: true });
+    guest.once('error', (error) => resolve(error.message));
+    guest.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve(code === 0 ? undefined : `QEMU ended with ${signal ?? `code ${code}`}: ${words.trim()}`);
+    });
+  });
+}
+
+async function main() {
+  const why = findWhyNoGuest();
+  if (why) throw new Error(`the tests of NVMe/TCP need a guest, and this machine cannot have one: ${why}`);
+  const log = (line) => process.stderr.write(`test:nvme: ${line}\n`);
+  const guest = ensureGuest(log);
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop.abort());
+  const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-guest-'));
+  const { startTemporalServer } = createRequire(import.meta.url)(path.join(root, 'dist/temporal/server.js'));
+  let temporal;
+  try {
+    temporal = await startTemporalServer({ log, dbFilename: path.join(folder, 'temporal.db'), signal: stop.signal });
+    const job = path.join(folder, 'job');
+    const scratch = path.join(folder, 'scratch');
+    mkdirSync(path.join(job, 'reports'), { recursive: true });
+    writeFileSync(scratch, '');
+    truncateSync(scratch, SCRATCH_BYTES);
+    writeFileSync(
+      path.join(job, 'command'),
+      commandOf({ temporalAddress: temporal.address, jestArguments: process.argv.slice(2) }),
+    );
+    const problem = await runGuest({ guest, job, scratch }, stop.signal);
+    keepReports(job);
+    if (problem) throw new Error(problem);
+    return existsSync(path.join(job, 'status')) ? 0 : 1;
+  } finally {
+    await temporal?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** What .ci/run adds up, and what the guest's kernel had to say. */
+function keepReports(job) {
+  const folder = process.env.RDS_CSI_REPORTS;
+  if (!folder) return;
+  cpSync(path.join(job, 'reports'), folder, { recursive: true });
+  const kernelLog = path.join(job, 'kernel.log');
+  if (existsSync(kernelLog)) writeFileSync(path.join(folder, 'nvme-guest-kernel.log'), readFileSync(kernelLog));
+}
+
+process.exitCode = await main().catch((error) => {
+  process.stderr.write(`test:nvme: ${error instanceof Error ? error.message : String(error)}\n`);
+  return 1;
+});
