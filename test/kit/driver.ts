@@ -49,6 +49,8 @@ export interface Node {
 export interface NodeOptions {
   /** Fields of the configuration that differ from the kit's. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** Its environment, where it is not the test's own (steps.ts). */
+  readonly env?: NodeJS.ProcessEnv;
 }
 
 /** A whole driver: a simulated RDS, a Temporal namespace of its own, and one controller process or more. */
@@ -103,7 +105,10 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
     return controller;
   };
   const nodes: Node[] = [];
-  const startNode = async (nodeId: string, { config = {} }: NodeOptions = {}): Promise<Node> => {
+  const startNode = async (
+    nodeId: string,
+    { config = {}, env = cleanEnvironment() }: NodeOptions = {},
+  ): Promise<Node> => {
     const name = `${nodeId}-${nodes.length}`;
     const socketPath = path.join(folder, `${name}.sock`);
     const kubeletDir = path.join(folder, `kubelet-${nodeId}`);
@@ -127,7 +132,7 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
       main: MAIN,
       args: ['node', '--config', configFile],
       logFile,
-      env: cleanEnvironment(),
+      env,
     });
     const csi = createCsiNodeClient(socketPath);
     const node = { csi, program, socketPath, kubeletDir, log: () => readFile(logFile, 'utf8') };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from '@jest/globals';
 import type { Driver, Node } from './driver';
@@ -11,11 +11,13 @@ export const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
 
 /** A volume as a pod on a node has it, and what the provisioner, the attacher and the kubelet do for it. */
 export async function createPodVolume(
-  driver: Driver,
+  driver: Pick<Driver, 'csi' | 'rds'>,
   volumeCapability: Capability = mountOf(),
   requiredBytes = GIB / 2n,
+  parameters: Readonly<Record<string, string>> = {},
 ) {
-  const request = { name: newName(), capacityRange: { requiredBytes }, volumeCapabilities: [volumeCapability] };
+  const volumeCapabilities = [volumeCapability];
+  const request = { name: newName(), capacityRange: { requiredBytes }, volumeCapabilities, parameters };
   const { volume } = await driver.csi.createVolume(request);
   if (!volume) throw new Error('CreateVolume made no volume');
   const { volumeId, volumeContext } = volume;
@@ -49,6 +51,7 @@ export async function createPodVolume(
       expect(existsSync(targetPath)).toBe(false);
       expect(mountsOf(volumeId)).toEqual([]);
       expect(loopsOf(volumeId)).toEqual([]);
+      expect(filesOf(volumeId, node)).toEqual([]);
       expect(await driver.rds.traces(volumeId)).toEqual({ disks: [], files: [] });
     },
   };
@@ -62,6 +65,17 @@ export function mountsOf(volumeId: string): string[] {
 
 /** Loop devices on files with the volume's ID in their names. */
 export function loopsOf(volumeId: string): string[] {
-  const names = Array.from({ length: 64 }, (_none, index) => `/sys/block/loop${index}/loop/backing_file`);
+  const names = readdirSync('/sys/block').map((name) => `/sys/block/${name}/loop/backing_file`);
   return names.filter((name) => existsSync(name) && readFileSync(name, 'utf8').includes(volumeId));
+}
+
+/** Files that the node has made for the volume: notes, marks, names of its backing file. Not what is mounted: nothing may be. */
+export function filesOf(volumeId: string, { kubeletDir }: Node): string[] {
+  const links = path.join(path.dirname(kubeletDir), 'rds', 'nodes', path.basename(kubeletDir).replace('kubelet-', ''));
+  return [kubeletDir, links]
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => path.join(entry.parentPath, entry.name))
+    .filter((file) => file.includes(volumeId));
 }
