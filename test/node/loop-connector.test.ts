@@ -250,6 +250,14 @@ suite('the loop connector on this machine (skipped unless root, with loop device
     expect(loops()).toEqual([]);
   });
 
+  it('gives a device back for writing: the kernel would keep it read-only for the next one’s file', async () => {
+    const connector = connectorOf('node-a');
+    const { device } = await connector.connect(target);
+    run('blockdev', '--setro', device.path);
+    await connector.disconnect(nqn);
+    expect(readFileSync(`/sys/block/${path.basename(device.path)}/ro`, 'utf8')).toBe('0\n');
+  });
+
   it('touches no loop device of others', async () => {
     const foreign = run('losetup', '--find', '--show', image()).trim();
     const connector = connectorOf('node-1');

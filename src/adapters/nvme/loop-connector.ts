@@ -12,7 +12,7 @@ import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
 import { findLoops, isLoopName, type LoopDevice } from './loop-devices';
 import { type Clock, pollUntil, systemClock } from './poll';
 import type { ConnectorPort, ConnectTarget, Device } from './port';
-import { exists, nodeNumbersOf } from './sysfs';
+import { exists, findAttribute, nodeNumbersOf } from './sysfs';
 import { undoAfter } from './undo';
 import { wordsOf } from './words';
 
@@ -126,10 +126,19 @@ class LoopConnector implements ConnectorPort {
 
   private async detach(nqn: SubsystemNqn, path: string, name: string): Promise<void> {
     const devicePath = `${this.tree.devRoot}/${name}`;
+    // The kernel keeps it for the next file on the device, whosever that is.
+    if ((await findAttribute(`${this.tree.sysRoot}/block/${name}/ro`)) === '1') await this.setWritable(nqn, devicePath);
     const result = await this.run(nqn, ['--detach', devicePath]);
     if (result.exitCode === 0) return;
     const isThere = (await this.loopsOf(path)).some((loop) => loop.name === name);
     if (isThere) throw new Fault('NodeToolFailed', `${nqn}: losetup --detach ${devicePath}: ${wordsOf(result)}`);
+  }
+
+  private async setWritable(nqn: SubsystemNqn, devicePath: string): Promise<void> {
+    const limitMs = this.limits.commandMs;
+    const command = { file: 'blockdev', args: ['--setrw', devicePath], limitMs, lane: `loop ${nqn}` };
+    const result = await this.options.processes.run(command);
+    if (result.exitCode !== 0) throw new Fault('NodeToolFailed', `${nqn}: blockdev --setrw: ${wordsOf(result)}`);
   }
 
   /** One that was told to go would go from under whoever used it next. */
