@@ -61,10 +61,14 @@ async function publish(parts: NodeParts, wish: PublishWish): Promise<void> {
   const { device } = await findConnection(parts, note.nqn);
   if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node any more`);
   if (kind === 'block') await publishDevice(parts, wish, { device, note });
-  else await publishMount(parts, wish, device);
+  else await publishMount(parts, wish, { device, note });
 }
 
-async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, device: Device): Promise<void> {
+async function publishMount(
+  { mounts, notes, paths }: NodeParts,
+  wish: PublishWish,
+  { device, note }: Staged,
+): Promise<void> {
   const { volumeId, stagingTargetPath, targetPath, readOnly } = wish;
   const staged = (await mountsAt(mounts, stagingTargetPath)).at(-1);
   if (!staged || !isOf(device, staged)) {
@@ -74,8 +78,12 @@ async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, dev
   if (seen) {
     requireOurs(seen, { volumeId, device, path: targetPath });
     if (isReadOnly(seen) === (readOnly || isReadOnly(staged))) return;
-    const way = isReadOnly(seen) ? 'read-only' : 'for writing';
-    throw new Fault('PublishedDifferently', `${volumeId} is published at ${targetPath} already, ${way}`);
+    if (!readOnly || !note.readOnlyAt.includes(targetPath)) {
+      const way = isReadOnly(seen) ? 'read-only' : 'for writing';
+      throw new Fault('PublishedDifferently', `${volumeId} is published at ${targetPath} already, ${way}`);
+    }
+    // Broken off before it was read-only: no call has answered that it is there, so nobody uses it.
+    await mounts.unmount(targetPath);
   }
   const others = (await mounts.list()).filter(
     (mount) => isOf(device, mount) && mount.mountPoint !== stagingTargetPath && mount.mountPoint !== targetPath,
@@ -84,6 +92,10 @@ async function publishMount({ mounts, paths }: NodeParts, wish: PublishWish, dev
     wish,
     others.map(({ mountPoint }) => mountPoint),
   );
+  if (readOnly || note.readOnlyAt.includes(targetPath)) {
+    const kept = note.readOnlyAt.filter((path) => others.some(({ mountPoint }) => mountPoint === path));
+    await notes.write({ ...note, readOnlyAt: readOnly ? [...kept, targetPath] : kept });
+  }
   await paths.ensureDirectory(targetPath);
   await mounts.bind({ source: stagingTargetPath, target: targetPath, readOnly });
   const bound = (await mountsAt(mounts, targetPath)).at(-1);

@@ -49,6 +49,7 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
   if (note && connected && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
     throw new Fault('StagedDifferently', `${volumeId} is staged at ${stagingTargetPath} already, in another way`);
   }
+  if (!note && connected) await requireSameElsewhere(parts, stage);
   if (!note || !connected) {
     // Before the act: a process that dies between the two leaves a note of too much, never a connection that nobody knows of.
     const connectedBy = connected ? undefined : runId;
@@ -60,7 +61,9 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
       mode,
       connectedBy,
       mountedBy: undefined,
+      madeBy: runId,
       devicesAt: note?.devicesAt ?? [],
+      readOnlyAt: [],
     });
   }
   const { device } = await connector.connect(target);
@@ -68,6 +71,14 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
     throw new Fault('ConnectFailed', `${volumeId}: its device ${device.path} has no size yet`);
   }
   await fileSystems.setReadOnly(device.path, mode.kind === 'block' && mode.readOnly);
+}
+
+/** A device is read-only, or a file system's, at all staging paths or at none: a second one changes nothing for the first. */
+async function requireSameElsewhere({ notes }: NodeParts, { volumeId, mode }: Stage): Promise<void> {
+  const other = await notes.findOf(volumeId);
+  if (!other || (other.mode.kind === mode.kind && (mode.kind === 'mount' || other.mode.readOnly === mode.readOnly)))
+    return;
+  throw new Fault('StagedDifferently', `${volumeId} is staged at ${other.stagingTargetPath} already, in another way`);
 }
 
 /** What is mounted at a place that a note says is ours. */
@@ -98,13 +109,24 @@ async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> 
   }
   // On this node's disk before the first byte of the file system is on the device.
   await notes.setFormatting(volumeId, true);
-  await fileSystems.format({
-    devicePath: device.path,
-    fileSystem: mode.fileSystem,
-    options: mkfsOptions,
-    resumes: formatting,
-  });
+  const { fileSystem } = mode;
+  try {
+    await fileSystems.format({ devicePath: device.path, fileSystem, options: mkfsOptions, resumes: formatting });
+  } catch (error) {
+    if (await isStillBlank(parts, device)) await notes.setFormatting(volumeId, false);
+    throw error;
+  }
   await notes.setFormatting(volumeId, false);
+}
+
+/** Proven only when no mkfs is at work on it any more, not one of an earlier process either. */
+async function isStillBlank({ fileSystems }: NodeParts, device: Device): Promise<boolean> {
+  try {
+    await fileSystems.requireUnused(device.path);
+    return (await fileSystems.inspect(device.path)).kind === 'blank';
+  } catch {
+    return false;
+  }
 }
 
 async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
@@ -147,11 +169,11 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
     const seen = (await mountsAt(mounts, stagingTargetPath)).at(-1);
     if (seen && (!device || isOf(device, seen))) await mounts.unmount(stagingTargetPath);
   }
-  if (note.connectedBy !== runId) {
+  if (note.connectedBy !== runId && note.madeBy !== runId) {
     if (note.mountedBy === runId) await notes.write({ ...note, mountedBy: undefined });
     return;
   }
-  await connector.disconnect(note.nqn);
+  if (note.connectedBy === runId) await connector.disconnect(note.nqn);
   await notes.remove({ volumeId, stagingTargetPath });
 }
 

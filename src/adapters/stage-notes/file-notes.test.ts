@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -20,7 +20,9 @@ const noteOf = (partial: Partial<StageNote> = {}): StageNote => ({
   mode: { kind: 'mount', fileSystem: 'xfs', mountFlags: ['noatime'], readOnly: false },
   connectedBy: 'run-1',
   mountedBy: undefined,
+  madeBy: 'run-1',
   devicesAt: [],
+  readOnlyAt: [],
   ...partial,
 });
 
@@ -69,6 +71,28 @@ describe('a note', () => {
     await notes.write(later);
     await notes.remove(noteOf());
     expect(await notes.findOf(volumeId)).toEqual(later);
+  });
+
+  it('of an earlier staging path is found again when the later one goes', async () => {
+    await notes.write(noteOf());
+    const later = noteOf({ stagingTargetPath: path.join(folder, 'later') });
+    await notes.write(later);
+    await notes.remove(later);
+    expect(await notes.findOf(volumeId)).toEqual(noteOf());
+    await notes.remove(noteOf());
+    expect(readdirSync(path.join(folder, 'index'))).toEqual([]);
+  });
+
+  it('that cannot be written is told, and leaves no draft', async () => {
+    mkdirSync(`${stagingTargetPath}.rds-csi.json`);
+    await expect(notes.write(noteOf())).rejects.toMatchObject({ kind: 'NodeToolFailed' });
+    expect(readdirSync(folder)).toEqual(['globalmount.rds-csi.json']);
+  });
+
+  it('of an older driver names no run that made it', async () => {
+    const { madeBy: _madeBy, readOnlyAt: _readOnlyAt, ...older } = noteOf();
+    writeFileSync(`${stagingTargetPath}.rds-csi.json`, JSON.stringify({ version: 1, ...older }));
+    expect(await notes.find(stagingTargetPath)).toEqual(noteOf({ madeBy: undefined }));
   });
 
   it.each(['', '{', '{"version":2}', JSON.stringify({ version: 1, volumeId: '../x' })])(

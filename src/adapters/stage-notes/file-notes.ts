@@ -24,12 +24,18 @@ const schema = z.object({
   ]),
   connectedBy: z.string().optional(),
   mountedBy: z.string().optional(),
+  madeBy: z.string().optional(),
   devicesAt: z.array(z.string()).default([]),
+  readOnlyAt: z.array(z.string()).default([]),
 });
+
+/** Between the paths in an index: no path holds it. */
+const SEPARATOR = '\0';
 
 /**
  * Notes as JSON files beside the staging paths: `globalmount` has `globalmount.rds-csi.json`. Not inside: what is mounted there
- * would hide them. `indexDir` has a file for each volume that says where its note is.
+ * would hide them. `indexDir` has a file for each volume that says where its notes are, the latest one last; some may
+ * be gone.
  */
 export function createFileNotes({ indexDir }: { readonly indexDir: string }): StageNotesPort {
   const indexOf = (volumeId: VolumeId): string => path.join(indexDir, volumeId);
@@ -38,23 +44,35 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
     const text = await readIfThere(file);
     return text === undefined ? undefined : parseNote(text, file);
   };
+  /** Staging paths of the volume's notes, but for one. */
+  const othersOf = async ({ volumeId, stagingTargetPath }: NotePlace): Promise<readonly string[]> => {
+    const paths = (await readIfThere(indexOf(volumeId)))?.split(SEPARATOR) ?? [];
+    const others: string[] = [];
+    for (const each of paths) {
+      if (each !== stagingTargetPath && (await readIfThere(fileOf(each))) !== undefined) others.push(each);
+    }
+    return others;
+  };
   return {
     find,
 
     async findOf(volumeId) {
-      const stagingTargetPath = await readIfThere(indexOf(volumeId));
-      const note = stagingTargetPath === undefined ? undefined : await find(stagingTargetPath);
-      return note?.volumeId === volumeId ? note : undefined;
+      const paths = (await readIfThere(indexOf(volumeId)))?.split(SEPARATOR) ?? [];
+      for (const stagingTargetPath of paths.toReversed()) {
+        const note = await find(stagingTargetPath);
+        if (note?.volumeId === volumeId) return note;
+      }
+      return undefined;
     },
 
     async write(note) {
       await place(fileOf(note.stagingTargetPath), `${JSON.stringify({ version: 1, ...note })}\n`);
-      await mkdir(indexDir, { recursive: true });
-      await place(indexOf(note.volumeId), note.stagingTargetPath);
+      await makeFolder(indexDir);
+      await place(indexOf(note.volumeId), [...(await othersOf(note)), note.stagingTargetPath].join(SEPARATOR));
     },
 
     async setFormatting(volumeId, formatting) {
-      await mkdir(indexDir, { recursive: true });
+      await makeFolder(indexDir);
       if (formatting) await place(`${indexOf(volumeId)}.formatting`, '');
       else await rm(`${indexOf(volumeId)}.formatting`, { force: true });
     },
@@ -64,14 +82,18 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
     },
 
     async remove({ volumeId, stagingTargetPath }) {
-      const index = indexOf(volumeId);
-      if ((await readIfThere(index)) === stagingTargetPath) await rm(index, { force: true });
+      const others = await othersOf({ volumeId, stagingTargetPath });
+      if (others.length === 0) await rm(indexOf(volumeId), { force: true });
+      // Taking a failed stage back must not need room on the disk: looking passes over a path that stays here.
+      else await place(indexOf(volumeId), others.join(SEPARATOR)).catch(() => undefined);
       const file = fileOf(stagingTargetPath);
       await rm(file, { force: true });
       await rm(`${file}.new`, { force: true });
     },
   };
 }
+
+type NotePlace = Pick<StageNote, 'volumeId' | 'stagingTargetPath'>;
 
 async function readIfThere(file: string): Promise<string | undefined> {
   return await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
@@ -80,18 +102,34 @@ async function readIfThere(file: string): Promise<string | undefined> {
   });
 }
 
-/** In one step, and on the disk when it returns. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new Fault('NodeToolFailed', `${folder} cannot be made: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+/** In one step, and on the disk when it returns. A draft that cannot be finished leaves nothing. */
 async function place(file: string, text: string): Promise<void> {
   const draft = `${file}.new`;
   try {
-    const handle = await open(draft, 'w', 0o600);
-    await handle.writeFile(text);
-    await handle.sync();
-    await handle.close();
+    await writeSynced(draft, text);
     await rename(draft, file);
     await syncFolder(path.dirname(file));
   } catch (error) {
+    await rm(draft, { force: true }).catch(() => undefined);
     throw new Fault('NodeToolFailed', `${file} cannot be written: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+async function writeSynced(file: string, text: string): Promise<void> {
+  const handle = await open(file, 'w', 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
@@ -102,14 +140,17 @@ function fileOf(stagingTargetPath: string): string {
 /** Without it a power cut could take the new name away again. */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
-  await handle.sync();
-  await handle.close();
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function parseNote(text: string, file: string): StageNote {
   try {
-    const { version: _version, connectedBy, mountedBy, ...note } = schema.parse(JSON.parse(text));
-    return { ...note, connectedBy, mountedBy };
+    const { version: _version, connectedBy, mountedBy, madeBy, ...note } = schema.parse(JSON.parse(text));
+    return { ...note, connectedBy, mountedBy, madeBy };
   } catch (error) {
     throw new Fault('NodeToolFailed', `${file} is no note of a stage: ${reasonOf(error)}`, { cause: error });
   }

@@ -23,15 +23,22 @@ export interface StageNote {
   readonly connectedBy: string | undefined;
   /** The run that mounted it at the staging path. */
   readonly mountedBy: string | undefined;
+  /** The run that made this note; undefined: it is an older driver's. */
+  readonly madeBy: string | undefined;
   /** Where device nodes of it were made: mountinfo does not know of them. Some may be gone. */
   readonly devicesAt: readonly string[];
+  /**
+   * Where it is published read-only though it is staged for writing. A bind is made for writing and read-only then: what is found
+   * for writing at such a place has been broken off between the two. Some may be gone.
+   */
+  readonly readOnlyAt: readonly string[];
 }
 
 /** The notes, one beside each staging path. On the disk when a call returns. */
 export interface StageNotesPort {
   /** Undefined: there is none. One that cannot be read: NodeToolFailed. */
   find(stagingTargetPath: string): Promise<StageNote | undefined>;
-  /** The note of a volume's latest stage, for calls that do not name its staging path. */
+  /** The note of a volume's latest stage that has one, for calls that do not name its staging path. */
   findOf(volumeId: VolumeId): Promise<StageNote | undefined>;
   write(note: StageNote): Promise<void>;
   /**
