@@ -1,38 +1,40 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Driver, type Node, startDriver, waitFor } from '../kit/driver';
-import { createPodVolume, isRoot, loopsOf, mountsOf } from '../kit/pod';
-import { mountOf } from '../kit/requests';
+import { type Driver, type Node, startDriver } from '../kit/driver';
+import { isRoot } from '../kit/pod';
+import { firstOf, holdAll, IN_THE_MIDDLE, releaseAll, verifyAll } from '../kit/step-cases';
+import { createSteps } from '../kit/steps';
 
 let driver: Driver;
 let node: Node;
+const steps = createSteps();
 
-(isRoot ? describe : describe.skip)('a node', () => {
+(isRoot ? describe : describe.skip)('in the middle of each operation of a node', () => {
   beforeAll(async () => {
     driver = await startDriver();
-    node = await driver.startNode('node-a');
+    node = await driver.startNode('node-a', { env: steps.env });
   });
 
   afterAll(async () => {
     await driver.stop();
+    steps.close();
   });
 
-  it('does not mind the controller being killed in the middle of a stage', async () => {
-    const volume = await createPodVolume(driver, mountOf(undefined, 'xfs'));
-    const pod = volume.on(node);
-    const staging = node.csi.stage(pod.stage, 90_000).catch(() => 'lost');
-    const run = driver.temporal.client.workflow.getHandle(`volume/${volume.volumeId}/node/node-a`);
-    await waitFor(
-      async () => (await run.describe()).status.name === 'RUNNING',
-      () => 'the stage has not begun',
-    );
+  it('the RDS stops: nobody minds, as long as the data path stays', async () => {
+    const outcomes = await holdAll(IN_THE_MIDDLE, { place: driver, node, steps });
+    await driver.rds.stop();
+    await releaseAll(outcomes);
+    expect(await firstOf(outcomes)).toEqual(IN_THE_MIDDLE.map(({ operation }) => `${operation}: OK`));
+    await driver.rds.start();
+    await verifyAll(outcomes, node);
+  });
+
+  it('the controller is killed with -9: what is local ends well meanwhile, and all of it when it is repeated', async () => {
+    const place = { csi: driver.csi, rds: driver.rds };
+    const outcomes = await holdAll(IN_THE_MIDDLE, { place, node, steps });
     await driver.controller.program.kill();
-    const second = await driver.startController();
-    await staging;
-    await node.csi.stage(pod.stage, 90_000);
-    await node.csi.publish(pod.publish);
-    await node.csi.unpublish(pod.unpublish);
-    await node.csi.unstage(pod.unstage, 90_000);
-    await second.csi.deleteVolume({ volumeId: volume.volumeId });
-    expect([mountsOf(volume.volumeId), loopsOf(volume.volumeId)]).toEqual([[], []]);
+    await releaseAll(outcomes);
+    expect(await firstOf(outcomes, 'publish', 'unpublish')).toEqual(['publish: OK', 'unpublish: OK']);
+    place.csi = (await driver.startController()).csi;
+    await verifyAll(outcomes, node);
   });
 });
