@@ -2,7 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
-import type { ConnectOutcome, FaultRequest, LatencyRequest, LoggedScript, Session, SimulatorState } from '../simulator';
+import type {
+  ConnectOutcome,
+  FaultRequest,
+  LatencyRequest,
+  LoggedScript,
+  OrphanRequest,
+  Session,
+  SimulatorState,
+} from '../simulator';
 import { startProgram } from './program';
 
 const USER = 'csi';
@@ -38,6 +46,8 @@ export interface SimulatedRds {
   clearFaults(): Promise<void>;
   /** `existing: 'hang'` makes the connections that are there half-open. */
   setConnections(how: { mode?: 'accept' | 'refuse' | 'reset' | 'hang'; existing?: 'reset' | 'hang' }): Promise<void>;
+  /** Something that no command of a driver left there whole. */
+  addOrphan(orphan: OrphanRequest): Promise<void>;
   /** A host of this NQN connects to a volume's export, as far as the simulator has NVMe/TCP: it is let in, or not. */
   connectHost(slot: string, hostNqn: string): Promise<ConnectOutcome>;
   /** Sessions that are live. */
@@ -87,6 +97,7 @@ export async function startSimulatedRds({ folder, main, args = [] }: SimulatedRd
     addFault: (fault) => request('POST', '/faults', fault),
     clearFaults: () => request('DELETE', '/faults'),
     setConnections: (how) => request('POST', '/connections', how),
+    addOrphan: (orphan) => request('POST', '/orphans', orphan),
     connectHost: (slot, hostNqn) => request('POST', '/sessions', { slot, hostNqn }),
     sessions: () => request('GET', '/sessions'),
     state: () => request('GET', '/state'),

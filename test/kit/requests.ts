@@ -22,7 +22,11 @@ export const createOf = (name: string, requiredBytes = GIB) => ({
   volumeCapabilities: [mountOf()],
 });
 
-export const publishOf = (volumeId: string, nodeId: string, volumeCapability = mountOf()) => ({
+export const publishOf = (
+  volumeId: string,
+  nodeId: string,
+  volumeCapability: ReturnType<typeof mountOf> | ReturnType<typeof blockOf> = mountOf(),
+) => ({
   volumeId,
   nodeId,
   volumeCapability,
