@@ -1,17 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import { changesOf, type NodeSnapshot, SeenNodes } from './node-changes';
+import { changesOf, type NodeSnapshot, type SeenNode, SeenNodes } from './node-changes';
 
-const node = (state: Partial<NodeSnapshot> = {}): NodeSnapshot => ({
+const node = (state: Partial<SeenNode> = {}): SeenNode => ({
   nodeId: 'a',
   uid: '1',
   ready: true,
   outOfService: false,
+  wasReady: true,
   ...state,
 });
 const down = node({ ready: false });
 
 describe('changesOf', () => {
-  it.each<[string, NodeSnapshot | undefined, NodeSnapshot | undefined, readonly string[]]>([
+  it.each<[string, SeenNode | undefined, NodeSnapshot | undefined, readonly string[]]>([
     ['nothing', undefined, undefined, []],
     ['a new one', undefined, node(), []],
     ['a new one that is not ready yet', undefined, down, []],
@@ -19,6 +20,7 @@ describe('changesOf', () => {
     ['one that stays down', down, down, []],
     ['Ready → NotReady', node(), down, ['not-ready']],
     ['NotReady → Ready', down, node(), ['ready-again']],
+    ['ready for the first time', node({ ready: false, wasReady: false }), node(), []],
     ['deleted', node(), undefined, ['deleted']],
     ['deleted while it was down', down, undefined, ['deleted']],
     ['deleted and made anew', node(), node({ uid: '2' }), ['deleted']],
@@ -54,6 +56,18 @@ describe('SeenNodes', () => {
     expect(seen.miss('a')).toEqual([{ nodeId: 'a', what: 'deleted' }]);
     expect(seen.miss('a')).toEqual([]);
     expect(seen.seeAll([node({ nodeId: 'b' })])).toEqual([]);
+  });
+
+  it('tells of no node that is ready for the first time, and of one that is again', () => {
+    const seen = new SeenNodes();
+    seen.seeAll([down]);
+    seen.see(node({ nodeId: 'new', ready: false }));
+    seen.see(node({ nodeId: 'new', ready: false, outOfService: true }));
+    expect(seen.see(node({ nodeId: 'new' }))).toEqual([]);
+    expect(seen.see(node({ nodeId: 'new', ready: false }))).toEqual([{ nodeId: 'new', what: 'not-ready' }]);
+    expect(seen.see(node({ nodeId: 'new' }))).toEqual([{ nodeId: 'new', what: 'ready-again' }]);
+    // It was not ready when the process began, and nobody knows since when.
+    expect(seen.see(node())).toEqual([{ nodeId: 'a', what: 'ready-again' }]);
   });
 
   it('finds in a list what happened while nobody looked', () => {

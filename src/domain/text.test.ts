@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as fc from 'fast-check';
-import { formatUntrusted, hasControlCharacter, utf8Bytes } from './text';
+import { cutToBytes, formatUntrusted, hasControlCharacter, utf8Bytes } from './text';
 
 const anyText = fc.string({ unit: 'binary', maxLength: 300 });
 
@@ -47,4 +47,13 @@ describe('hasControlCharacter', () => {
     expect(hasControlCharacter(text)).toBe(true),
   );
   it.each(['', ' ', '~', '\u00a0', 'ä€😀'])('is false of %j', (text) => expect(hasControlCharacter(text)).toBe(false));
+});
+
+describe('cutToBytes', () => {
+  it.each([
+    ['what fits', 'abc', 3, 'abc'],
+    ['what does not', 'abcdef', 5, 'ab…'],
+    ['no character in two', '€€€', 8, '€…'],
+    ['nor a pair of surrogates', '😀😀', 7, '😀…'],
+  ])('leaves %s', (_fact, text, mostBytes, cut) => expect(cutToBytes(text, mostBytes)).toBe(cut));
 });

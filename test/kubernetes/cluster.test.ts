@@ -1,13 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createCluster } from '../../src/adapters/kubernetes/cluster';
 import { connectApis } from '../../src/adapters/kubernetes/connection';
 import type { ClusterEvent, ClusterPort } from '../../src/adapters/kubernetes/port';
-import { waitFor } from '../kit/driver';
+import { startFakeApiServer } from '../kit/fake-api-server';
 import { hasKubernetes, type Kubernetes, startKubernetes } from '../kit/kubernetes';
 import {
   createAttachment,
@@ -226,30 +221,12 @@ function clusterAt(kubeconfig: string, callLimitMs = CALL_LIMIT_MS): ClusterPort
 });
 
 describe('something else in the place of the API server', () => {
-  let folder: string;
-  beforeAll(async () => {
-    folder = await mkdtemp(path.join(tmpdir(), 'rds-csi-cluster-'));
-  });
-  afterAll(() => rm(folder, { recursive: true, force: true }));
-
-  const serve = async (status: number, body: string): Promise<{ cluster: ClusterPort; server: Server }> => {
-    const server = createServer((_request, response) => {
+  const serve = async (status: number, body: string) => {
+    const server = await startFakeApiServer((_request, response) => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(body);
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-    return { cluster: await clusterOn((server.address() as AddressInfo).port), server };
+    return { cluster: clusterAt(server.kubeconfig), server };
   };
-  const clusterOn = async (port: number, callLimitMs = CALL_LIMIT_MS): Promise<ClusterPort> => {
-    const file = path.join(folder, `${port}.kubeconfig`);
-    await writeFile(file, JSON.stringify(kubeconfigOf(`http://127.0.0.1:${port}`)));
-    return clusterAt(file, callLimitMs);
-  };
-  const kubeconfigOf = (server: string) => ({
-    clusters: [{ name: 'c', cluster: { server, 'insecure-skip-tls-verify': true } }],
-    users: [{ name: 'u', user: { token: 'x' } }],
-    contexts: [{ name: 'x', context: { cluster: 'c', user: 'u' } }],
-    'current-context': 'x',
-  });
   const notFound = (details: Record<string, unknown>) =>
     JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', code: 404, details });
 
@@ -279,21 +256,15 @@ describe('something else in the place of the API server', () => {
   });
 
   it('is waited for as long as the limit says, if it says nothing', async () => {
-    const sockets = new Set<{ destroy(): void }>();
-    const server = createTcpServer((socket) => sockets.add(socket));
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
-    const cluster = await clusterOn((server.address() as AddressInfo).port, 300);
+    const server = await startFakeApiServer(() => {});
+    const cluster = clusterAt(server.kubeconfig, 300);
     const startedAt = Date.now();
     await expect(cluster.findNode('node-a')).rejects.toMatchObject({
       kind: 'ClusterUnreachable',
       message: expect.stringContaining('no answer within 0.3 s'),
     });
     expect(Date.now() - startedAt).toBeLessThan(2_000);
-    await waitFor(
-      () => sockets.size === 1,
-      () => 'it was not asked',
-    );
-    for (const socket of sockets) socket.destroy();
+    expect(server.requests).toEqual(['GET /api/v1/nodes/node-a']);
     server.close();
   });
 });
