@@ -45,7 +45,7 @@ const eventsOf = async (controller: Controller, name: string): Promise<string[]>
     .map(({ event = '' }) => event);
 
 /** A raw block volume that two nodes have, by its own StorageClass for 30 s at most. */
-async function migrating(): Promise<{ readonly name: string; publish(node: string): Promise<unknown> }> {
+async function migrating(): Promise<{ readonly name: string; readonly publish: (node: string) => Promise<unknown> }> {
   const name = newName();
   const { volume } = await driver.csi.createVolume({
     ...createOf(name),
