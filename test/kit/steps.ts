@@ -72,33 +72,52 @@ export interface Steps {
   close(): void;
 }
 
+/** Makes nothing before it is used: tests that are left out leave nothing. */
 export function createSteps(): Steps {
-  const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-steps-'));
-  const [bin, steps] = [path.join(folder, 'bin'), path.join(folder, 'steps')];
-  for (const made of [bin, steps]) mkdirSync(made);
+  let made: Folders | undefined;
+  let count = 0;
+  const folders = (): Folders => {
+    made ??= makeFolders();
+    return made;
+  };
+  return {
+    get env() {
+      const { bin, steps } = folders();
+      const preload = pathToFileURL(path.join(__dirname, 'step-calls.ts')).href;
+      const options = `--no-warnings --import ${preload}`;
+      return { ...cleanEnvironment(), PATH: bin, NODE_OPTIONS: options, TEST_STEPS: steps };
+    },
+    set(step) {
+      count += 1;
+      return setStep(path.join(folders().steps, `${step.at}.${count}`), step);
+    },
+    takeAway: (tool) => renameSync(path.join(folders().bin, tool), path.join(folders().root, tool)),
+    bringBack: (tool) => renameSync(path.join(folders().root, tool), path.join(folders().bin, tool)),
+    close() {
+      if (made) rmSync(made.root, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Folders {
+  readonly root: string;
+  /** The node's PATH. */
+  readonly bin: string;
+  /** The steps that are set, a file each. */
+  readonly steps: string;
+}
+
+function makeFolders(): Folders {
+  const root = mkdtempSync(path.join(tmpdir(), 'rds-csi-steps-'));
+  const [bin, steps] = [path.join(root, 'bin'), path.join(root, 'steps')];
+  for (const folder of [bin, steps]) mkdirSync(folder);
   const wrapper = readFileSync(path.join(__dirname, 'step-tool.sh'), 'utf8');
   for (const tool of TOOLS) {
     writeFileSync(path.join(bin, tool), wrapper);
     chmodSync(path.join(bin, tool), 0o755);
   }
   writeFileSync(path.join(steps, 'path'), process.env['PATH'] ?? '');
-  let count = 0;
-  const preload = pathToFileURL(path.join(__dirname, 'step-calls.ts')).href;
-  return {
-    env: {
-      ...cleanEnvironment(),
-      PATH: bin,
-      NODE_OPTIONS: `--no-warnings --import ${preload}`,
-      TEST_STEPS: steps,
-    },
-    set(step) {
-      count += 1;
-      return setStep(path.join(steps, `${step.at}.${count}`), step);
-    },
-    takeAway: (tool) => renameSync(path.join(bin, tool), path.join(folder, tool)),
-    bringBack: (tool) => renameSync(path.join(folder, tool), path.join(bin, tool)),
-    close: () => rmSync(folder, { recursive: true, force: true }),
-  };
+  return { root, bin, steps };
 }
 
 function setStep(file: string, { at, act, on }: Step): SetStep {
