@@ -109,7 +109,8 @@ async function answer(knobs: Knobs, request: IncomingMessage): Promise<unknown> 
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' });
+  // No connection is kept: one that ends for being idle, just as the next request goes out on it, would be an error of nobody's.
+  response.writeHead(status, { 'content-type': 'application/json', connection: 'close' });
   response.end(`${JSON.stringify(body ?? {})}\n`);
 }
 
