@@ -53,6 +53,7 @@ const disksOf = (partial: Partial<DisksPort>): DisksPort => ({
   create: unexpected,
   find: unexpected,
   list: unexpected,
+  survey: unexpected,
   resize: unexpected,
   remove: unexpected,
   attach: unexpected,

@@ -40,10 +40,13 @@ export function createArrayActivities({ disks, fencing, onAttachment }: ArrayAct
     async removeVolume(input) {
       const volumeId = parseVolumeId(input.volumeId);
       const clusterId = parseClusterId(input.clusterId, 'clusterId');
-      const { volume, fileExists } = await inTurn(volumeId, () => disks.remove(volumeId, clusterId));
-      if (volume) throw whyKept(volume, clusterId);
-      if (fileExists)
-        throw new Fault('ArrayUnsettled', `${volumeId}: the disk is gone, its backing file is still there`);
+      await inTurn(volumeId, () => remove(disks, volumeId, clusterId));
+    },
+
+    async removeOrphan(input) {
+      const volumeId = parseVolumeId(input.volumeId);
+      const clusterId = parseClusterId(input.clusterId, 'clusterId');
+      await inTurn(volumeId, () => removeOrphan(disks, volumeId, clusterId));
     },
 
     async growVolume(input) {
@@ -58,6 +61,22 @@ export function createArrayActivities({ disks, fencing, onAttachment }: ArrayAct
       return { sizeBytes: volume.sizeBytes.toString() };
     },
   };
+}
+
+async function remove(disks: DisksPort, volumeId: VolumeId, clusterId: ClusterId): Promise<void> {
+  const { volume, fileExists } = await disks.remove(volumeId, clusterId);
+  if (volume) throw whyKept(volume, clusterId);
+  if (fileExists) throw new Fault('ArrayUnsettled', `${volumeId}: the disk is gone, its backing file is still there`);
+}
+
+/** What nobody has asked to delete is deleted only if its own record says whose it is. */
+async function removeOrphan(disks: DisksPort, volumeId: VolumeId, clusterId: ClusterId): Promise<void> {
+  const found = await disks.find(volumeId);
+  if (!found) return;
+  const { record, recordProblem } = found;
+  if (recordProblem !== undefined) throw new Fault('ArrayUnreadable', recordProblem);
+  if (!record) throw new Fault('NotOurs', `${volumeId}: no record on its disk says whose it is: not deleted`);
+  await remove(disks, volumeId, clusterId);
 }
 
 function notFound(volumeId: VolumeId): Fault {

@@ -72,6 +72,7 @@ function arrayWith(
   const disks: DisksPort = {
     create: unexpected,
     list: unexpected,
+    survey: unexpected,
     resize: unexpected,
     remove: unexpected,
     pool: unexpected,

@@ -6,6 +6,7 @@ import type { EventReason } from '../domain/event-reason';
 import { Fault } from '../domain/fault';
 import type { Logger } from '../domain/log';
 import { parseNodeId } from '../domain/nqn';
+import { whyStale } from '../domain/stock';
 
 /** As many nodes are asked for one by one; more are found in the list of all. */
 const MOST_SINGLE_NODES = 8;
@@ -29,6 +30,19 @@ export function createClusterActivities({ nodes, cluster, logger, onEvent }: Clu
     },
     async findLostNodes({ nodeIds }) {
       return { lost: cluster ? await findLost(cluster, nodeIds) : [] };
+    },
+    async findStaleAttachments({ volumeId, nodeIds }) {
+      if (!cluster) return { stale: [] };
+      const view = { attachments: await cluster.listAttachments(), nodes: await findEach(cluster, nodeIds) };
+      return {
+        stale: nodeIds.flatMap((nodeId) => {
+          const why = whyStale({ volumeId, nodeId }, view);
+          return why ? [{ nodeId, why }] : [];
+        }),
+      };
+    },
+    async findPersistentVolume({ volumeId }) {
+      return { known: !cluster || (await cluster.listVolumes()).some((volume) => volume.volumeId === volumeId) };
     },
     async postEvent(event) {
       logger[event.type === 'Warning' ? 'warn' : 'info'](fieldsOf(event), event.message);

@@ -29,6 +29,14 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
       const stagingTargetPath = await placeOf(parts, input.stagingTargetPath, 'staging_target_path');
       await parts.inTurn(volumeId, () => unstage(parts, volumeId, stagingTargetPath));
     },
+    findHeldVolumes: async ({ volumeIds }) => {
+      const held: string[] = [];
+      for (const volumeId of volumeIds) {
+        const nqn = await nqnOf(parts, undefined, parseVolumeId(volumeId));
+        if ((await findConnection(parts, nqn)).connected) held.push(volumeId);
+      }
+      return { held };
+    },
     growFileSystem: async ({ volumeId: text, volumePath, sizeBytes }) => {
       const volumeId = parseVolumeId(text);
       const leastBytes = sizeBytes === undefined ? undefined : parseBytes(sizeBytes, 'sizeBytes');

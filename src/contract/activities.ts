@@ -1,3 +1,4 @@
+import type { StaleAttachment } from '../domain/stock';
 import type { ClusterEventDto } from './cluster-events';
 import type {
   AttachResult,
@@ -16,6 +17,7 @@ import type {
   UnpublishVolumeInput,
   UnstageVolumeInput,
 } from './operations';
+import type { FindingsDto, ReconcileSummary } from './reconcile';
 
 /**
  * What is done on the RDS. Each states a wish and returns only when the RDS has read back as wished; each is idempotent and goes
@@ -28,6 +30,8 @@ export interface ArrayActivities {
   removeVolume(input: DeleteVolumeInput): Promise<void>;
   /** At least `sizeBytes`, at most `limitBytes`. Throws VolumeNotFound, PoolExhausted, SizeOutOfRange, NotOurs. */
   growVolume(input: ExpandVolumeInput): Promise<SizeResult>;
+  /** As removeVolume, and only what bears this cluster's record. Throws NotOurs, VolumeInUse. */
+  removeOrphan(input: DeleteVolumeInput): Promise<void>;
   /** The record names the node with this access mode and content. Throws VolumeNotFound, VolumeInUse, AttachedDifferently. */
   attachVolume(input: PublishVolumeInput): Promise<AttachResult | undefined>;
   /** The record does not name the node. OK where there is no such volume, or something else is in its slot. */
@@ -48,6 +52,14 @@ export interface MetricsActivities {
   countOutcome(outcome: OutcomeDto): Promise<void>;
 }
 
+/** What reconcile asks of the RDS and the cluster together. */
+export interface ReconcileActivities {
+  /** What the two differ in, now. Changes nothing. */
+  takeStock(input: { readonly clusterId: string }): Promise<FindingsDto>;
+  /** A run has ended: for metrics. */
+  recordPass(pass: { readonly summary: ReconcileSummary; readonly seconds: number }): Promise<void>;
+}
+
 /** A node that holds nothing any more: it is gone from the cluster, or a person vouches that it is off. */
 export interface LostNodeDto {
   readonly nodeId: string;
@@ -60,6 +72,16 @@ export interface ClusterActivities {
   requireNode(input: { readonly nodeId: string }): Promise<void>;
   /** Which of these nodes are lost, asked now. Without Kubernetes none is. Throws ClusterUnreachable: then nobody knows. */
   findLostNodes(input: { readonly nodeIds: readonly string[] }): Promise<{ readonly lost: readonly LostNodeDto[] }>;
+  /**
+   * Which of these nodes do not have the volume any more, asked now: they are gone, or no VolumeAttachment backs it. Without
+   * Kubernetes none. Throws ClusterUnreachable.
+   */
+  findStaleAttachments(input: {
+    readonly volumeId: string;
+    readonly nodeIds: readonly string[];
+  }): Promise<{ readonly stale: readonly Pick<StaleAttachment, 'nodeId' | 'why'>[] }>;
+  /** Whether a PersistentVolume is about this volume, asked now; without Kubernetes, and of any doubt, one is. Throws ClusterUnreachable. */
+  findPersistentVolume(input: { readonly volumeId: string }): Promise<{ readonly known: boolean }>;
   /** Tells people. Never fails: what cannot be posted, and all without Kubernetes, is in the log alone. */
   postEvent(event: ClusterEventDto): Promise<void>;
 }
@@ -87,6 +109,8 @@ export interface NodeActivities {
   unstageVolume(input: UnstageVolumeInput): Promise<void>;
   /** Device and file system have the volume's size. Throws NotStaged, NodeTimeout while the node does not see the size. */
   growFileSystem(input: ExpandNodeVolumeInput): Promise<SizeResult>;
+  /** Which of these volumes the node has connected now. Touches no device. */
+  findHeldVolumes(input: { readonly volumeIds: readonly string[] }): Promise<{ readonly held: readonly string[] }>;
 }
 
-export type ControllerActivities = ArrayActivities & ClusterActivities & MetricsActivities;
+export type ControllerActivities = ArrayActivities & ClusterActivities & MetricsActivities & ReconcileActivities;

@@ -38,5 +38,7 @@ export const TEMPORAL_CALL_LIMIT_MS = 4_000;
 export const NODE_STEP_TIMEOUT_MS = 300_000;
 /** Longest that making a file system, or growing one, may take. */
 export const NODE_FORMAT_TIMEOUT_MS = 1_800_000;
+/** Longest that reconcile waits for a node to say what it has: one that is off does not answer at all. */
+export const NODE_ANSWER_LIMIT_MS = 5_000;
 /** A node that has not been heard of for so long is dead, or its process was killed. */
 export const NODE_HEARTBEAT_TIMEOUT_MS = 10_000;

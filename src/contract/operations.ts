@@ -193,6 +193,9 @@ export type OperationWorkflows = {
   readonly [Name in OperationName]: (input: Operations[Name]['input']) => Promise<Operations[Name]['result']>;
 };
 
+/** What reconcile does to one volume (contract/reconcile.ts). No caller asks for it, and each who asks for the volume ends it. */
+export const REPAIR = 'repairVolume';
+
 /** Which running operations a new one makes pointless, so that it may cancel them: delete over create, and so on. */
 export const NEGATES: { readonly [Name in OperationName]: readonly OperationName[] } = {
   createVolume: [],

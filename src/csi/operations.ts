@@ -4,7 +4,7 @@ import { TypedSearchAttributes } from '@temporalio/common';
 import { faultOf } from '../contract/failure';
 import { ANSWER_BEFORE_DEADLINE_MS, LONGEST_WAIT_MS } from '../contract/limits';
 import type { OperationMemo, OperationName, Operations } from '../contract/operations';
-import { NEGATES } from '../contract/operations';
+import { NEGATES, REPAIR } from '../contract/operations';
 import { SEARCH_ATTRIBUTES } from '../contract/search-attributes';
 import { CONTROLLER_TASK_QUEUE } from '../contract/task-queues';
 import { Fault } from '../domain/fault';
@@ -111,6 +111,8 @@ function isNegatedBy(
   { name, nodeId }: Operation<OperationName>,
   holder: { readonly name: string; readonly nodeId: string | undefined },
 ): boolean {
+  // A caller knows what is wanted; reconcile only finds what is not.
+  if (holder.name === REPAIR) return true;
   const negated: readonly string[] = NEGATES[name];
   return negated.includes(holder.name) && (nodeId === undefined || nodeId === holder.nodeId);
 }

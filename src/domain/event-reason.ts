@@ -20,6 +20,7 @@ export const EVENT_REASONS = [
   'RDSDisconnected',
   'RDSReconnected',
   'StartupReconciliation',
+  'ReconcileStopped',
 ] as const;
 
 /** What an event is about, in one word: an operator filters by it, and a metric counts by it. */

@@ -1,4 +1,5 @@
 import { asyncLocalStorage } from '@temporalio/activity';
+import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import { createDisks } from '../adapters/routeros/disks';
 import type { DisksPort } from '../adapters/routeros/port';
 import { createSshSession } from '../adapters/routeros/ssh-session';
@@ -21,13 +22,16 @@ export interface RdsArray {
 interface ArrayParts {
   readonly logger: Logger;
   readonly metrics: ControllerMetrics;
+  /** Told of what happens to the connection, as the metrics are. */
+  readonly onConnection: (event: ConnectionEvent) => void;
 }
 
 /** Connects to the RDS in the background, for as long as it takes. */
 export function connectArray(
   { rds, volumePaths, clusterId }: ControllerConfig,
-  { logger, metrics }: ArrayParts,
+  { logger, metrics, onConnection }: ArrayParts,
 ): RdsArray {
+  const observeConnection = metrics.observeConnection(rds.address);
   const session = createSshSession({
     host: rds.address,
     port: rds.port,
@@ -40,7 +44,10 @@ export function connectArray(
       changeLimitMs: CHANGE_LIMIT_MS,
     },
     logger,
-    onEvent: metrics.observeConnection(rds.address),
+    onEvent: (event) => {
+      observeConnection(event);
+      onConnection(event);
+    },
   });
   const disks = createDisks({
     session,

@@ -5,8 +5,10 @@ import { createArrayActivities } from '../activities/array-activities';
 import { createClusterActivities } from '../activities/cluster-activities';
 import { createActivityInterceptor } from '../activities/interceptor';
 import { createMetricsActivities } from '../activities/metrics-activities';
+import { createReconcileActivities } from '../activities/reconcile-activities';
 import type { NodesPort } from '../adapters/nodes/port';
 import { anyNode, createTaskQueueNodes } from '../adapters/nodes/task-queue-nodes';
+import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import { TEMPORAL_CALL_LIMIT_MS } from '../contract/limits';
 import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../contract/task-queues';
 import { createControllerService } from '../csi/controller';
@@ -21,6 +23,7 @@ import type { ControllerConfig } from './config/controller-config';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
 import { type ControllerMetrics, createControllerMetrics } from './metrics';
+import { keepReconcileSchedule } from './reconcile-schedule';
 import { endWithin } from './stop';
 import { createTemporalClient, monitorTemporal, type TemporalClient } from './temporal-client';
 import { superviseWorker } from './temporal-worker';
@@ -44,8 +47,18 @@ interface ControllerProcess {
 export async function runController(config: ControllerConfig, { logger, signal }: ControllerProcess): Promise<void> {
   Runtime.install(temporalRuntimeOptions(logger));
   const metrics = createControllerMetrics();
-  const array = connectArray(config, { logger, metrics });
   const temporal = createTemporalClient(config.temporal);
+  const reconcile = keepReconcileSchedule({
+    client: temporal.client,
+    input: { clusterId: config.clusterId, ...config.reconcile.rules },
+    intervalSeconds: config.reconcile.intervalSeconds,
+    logger,
+    signal,
+  });
+  const onConnection = (event: ConnectionEvent): void => {
+    if (event.kind === 'connected' && !event.first) reconcile.trigger('the RDS is back');
+  };
+  const array = connectArray(config, { logger, metrics, onConnection });
   const monitor = monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
     temporal: config.temporal,
@@ -93,6 +106,7 @@ function workerOptionsOf(config: ControllerConfig, { array, nodes, logger, metri
       ...createArrayActivities({ disks: array.disks, fencing: config.fencing, onAttachment }),
       ...cluster,
       ...createMetricsActivities({ onOutcome: metrics.observeOutcome }),
+      ...createReconcileActivities({ disks: array.disks, cluster: undefined, onPass: metrics.observePass }),
     },
     interceptors: { activity: [interceptor] },
     // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.

@@ -4,6 +4,7 @@ import type { DisksEvent } from '../adapters/routeros/disks';
 import type { ObserveRpc } from '../csi/unary';
 import type { EventReason } from '../domain/event-reason';
 import { type AttachmentMetrics, createAttachmentMetrics } from './attachment-metrics';
+import { observeReconcileIn } from './reconcile-metrics';
 
 /** RPCs by the operation names of the existing Go driver, so that people's dashboards go on working. */
 const OPERATION_OF_RPC: Readonly<Record<string, string>> = {
@@ -33,6 +34,8 @@ export interface ControllerMetrics extends AttachmentMetrics {
   /** What happens to the connection to the RDS of this address. */
   readonly observeConnection: (address: string) => (event: ConnectionEvent) => void;
   readonly recordConnection: (address: string, connected: boolean) => void;
+  /** A run of reconcile has ended. */
+  readonly observePass: ReturnType<typeof observeReconcileIn>;
   /** An event was posted. */
   readonly observeEvent: (reason: EventReason) => void;
 }
@@ -48,6 +51,7 @@ export function createControllerMetrics(): ControllerMetrics {
     observeConnection: observeConnectionIn(registry, recordConnection),
     recordConnection,
     observeEvent: observeEventIn(registry),
+    observePass: observeReconcileIn(registry),
     ...createAttachmentMetrics(registry),
   };
 }

@@ -1,5 +1,10 @@
 import { ActivityCancellationType, proxyActivities } from '@temporalio/workflow';
-import type { ArrayActivities, ClusterActivities, MetricsActivities } from '../contract/activities';
+import type {
+  ArrayActivities,
+  ClusterActivities,
+  MetricsActivities,
+  ReconcileActivities,
+} from '../contract/activities';
 import {
   CLUSTER_STEP_TIMEOUT_MS,
   HEARTBEAT_TIMEOUT_MS,
@@ -38,4 +43,11 @@ const MOST_TELLING_ATTEMPTS = 3;
 export const telling = proxyActivities<Pick<ClusterActivities, 'postEvent'> & MetricsActivities>({
   startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS,
   retry: { ...retry, maximumAttempts: MOST_TELLING_ATTEMPTS },
+});
+
+/** Holds the RDS against the cluster. */
+export const reconciler = proxyActivities<ReconcileActivities>({
+  startToCloseTimeout: START_TO_CLOSE_TIMEOUT_MS,
+  heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+  retry,
 });

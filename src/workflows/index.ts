@@ -5,6 +5,8 @@ import { deleteVolume } from './delete-volume';
 import { expandNodeVolume } from './expand-node-volume';
 import { expandVolume } from './expand-volume';
 import { publishVolume } from './publish-volume';
+import { reconcile } from './reconcile';
+import { repairVolume } from './repair-volume';
 import { stageVolume } from './stage-volume';
 import { unpublishVolume } from './unpublish-volume';
 import { unstageVolume } from './unstage-volume';
@@ -28,6 +30,8 @@ export {
   expandNodeVolume,
   expandVolume,
   publishVolume,
+  reconcile,
+  repairVolume,
   stageVolume,
   unpublishVolume,
   unstageVolume,

@@ -13,7 +13,7 @@ import { nodeTaskQueueOf } from '../contract/task-queues';
  * Acts on a node, through its own task queue: they wait for as long as the node is away. A cancelled one is waited for, since
  * what it has started may still take effect.
  */
-export function nodeActivitiesOf(nodeId: string): NodeActivities {
+export function nodeActivitiesOf(nodeId: string): Omit<NodeActivities, 'findHeldVolumes'> {
   const options = {
     taskQueue: nodeTaskQueueOf(nodeId),
     heartbeatTimeout: NODE_HEARTBEAT_TIMEOUT_MS,

@@ -174,6 +174,8 @@ type Disk = Awaited<ReturnType<SimulatedRds['state']>>['disks'][number]['values'
 
 /** The simulated RDS, and what tests ask about it. */
 export interface RdsUnderTest extends SimulatedRds {
+  /** As SimulatedRds has them, without what reconcile looks at by itself. */
+  scripts: SimulatedRds['scripts'];
   /** All that is left of a volume: disks by slot or path, and files, with their sizes in bytes. */
   traces(volumeId: string): Promise<{ readonly disks: readonly Disk[]; readonly files: readonly File[] }>;
   /** No faults, no latency, up, connections as usual. */
@@ -185,9 +187,13 @@ interface File {
   readonly sizeBytes: string;
 }
 
+/** What is in no other script than the survey of reconcile, which comes when it will: nobody's call costs it. */
+const OF_RECONCILE = '/disk/btrfs/subvolume';
+
 function rdsUnderTest(rds: SimulatedRds): RdsUnderTest {
   return {
     ...rds,
+    scripts: async () => (await rds.scripts()).filter(({ script }) => !script.includes(OF_RECONCILE)),
     async traces(volumeId) {
       const { disks, files } = await rds.state();
       return {

@@ -2,6 +2,7 @@ import type { DisksPort } from '../../src/adapters/routeros/port';
 import type { ExportChange } from '../../src/domain/export';
 import { formatRecord } from '../../src/domain/record';
 import { GIB, parseBytes } from '../../src/domain/size';
+import type { StrayFile } from '../../src/domain/stock';
 import type { Volume } from '../../src/domain/volume';
 import { filePathOf } from '../../src/domain/volume-path';
 
@@ -13,6 +14,8 @@ export interface FakeDisks extends DisksPort {
   readonly volumes: Map<string, Volume>;
   /** The acts that were asked for, in order. */
   readonly acts: (keyof DisksPort)[];
+  /** Backing files without a disk. */
+  strayFiles: readonly StrayFile[];
   trouble: Trouble;
 }
 
@@ -35,6 +38,7 @@ export function createFakeDisks(): FakeDisks {
   const fake: FakeDisks = {
     volumes,
     acts,
+    strayFiles: [],
     trouble: () => undefined,
     create: (spec) =>
       act('create', () => {
@@ -59,6 +63,7 @@ export function createFakeDisks(): FakeDisks {
         return volume;
       }),
     find: (volumeId) => act('find', () => volumes.get(volumeId)),
+    survey: () => act('survey', () => ({ volumes: [...volumes.values()], strayFiles: [...fake.strayFiles] })),
     list: () => act('list', () => [...volumes.values()]),
     resize: (volumeId, sizeBytes, clusterId = volumes.get(volumeId)?.record?.clusterId) =>
       act('resize', () =>

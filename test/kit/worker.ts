@@ -4,11 +4,13 @@ import type { AttachmentEvent } from '../../src/activities/attachment-activities
 import { createClusterActivities } from '../../src/activities/cluster-activities';
 import { createActivityInterceptor } from '../../src/activities/interceptor';
 import { createMetricsActivities } from '../../src/activities/metrics-activities';
+import { createReconcileActivities } from '../../src/activities/reconcile-activities';
 import type { ClusterPort } from '../../src/adapters/kubernetes/port';
 import type { NodesPort } from '../../src/adapters/nodes/port';
 import type { DisksPort } from '../../src/adapters/routeros/port';
 import { HEARTBEAT_INTERVAL_MS } from '../../src/contract/limits';
 import type { OutcomeDto } from '../../src/contract/operations';
+import type { ReconcileSummary } from '../../src/contract/reconcile';
 import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../../src/contract/task-queues';
 import type { Fencing } from '../../src/domain/export';
 import type { Logger } from '../../src/domain/log';
@@ -30,6 +32,7 @@ export async function startTestWorker(options: TestWorkerOptions) {
   const { test, disks, nodes, cluster, fencing = 'off', waitingFor = () => undefined } = options;
   const outcomes: OutcomeDto[] = [];
   const attachments: AttachmentEvent[] = [];
+  const passes: ReconcileSummary[] = [];
   const connection = await connectTestWorker(test.address);
   const worker = await Worker.create({
     connection,
@@ -38,6 +41,7 @@ export async function startTestWorker(options: TestWorkerOptions) {
     workflowBundle: testWorkflowBundle(),
     activities: {
       ...createArrayActivities({ disks, fencing, onAttachment: (event) => attachments.push(event) }),
+      ...createReconcileActivities({ disks, cluster, onPass: ({ summary }) => passes.push(summary) }),
       ...createClusterActivities({ nodes, cluster, logger: silent, onEvent: () => {} }),
       ...createMetricsActivities({ onOutcome: (outcome) => outcomes.push(outcome) }),
     },
@@ -51,6 +55,8 @@ export async function startTestWorker(options: TestWorkerOptions) {
     outcomes,
     /** What activities have told of attachments. */
     attachments,
+    /** Runs of reconcile that have ended. */
+    passes,
     async stop(): Promise<void> {
       worker.shutdown();
       await ended;

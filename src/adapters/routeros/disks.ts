@@ -23,8 +23,10 @@ import {
   poolScript,
   removeScript,
   resizeScript,
+  surveyScript,
   writeRecordScript,
 } from '../../domain/routeros/script';
+import { parseSurveyAnswer } from '../../domain/routeros/survey-answer';
 import type { Volume } from '../../domain/volume';
 import type { VolumeId } from '../../domain/volume-id';
 import { poolNameOf, type VolumePath } from '../../domain/volume-path';
@@ -67,7 +69,7 @@ export function createDisks(options: DisksOptions): DisksPort {
   return { ...createReads(run, roots), ...createVolumeChanges(run, roots), ...createRecordChanges(run, roots) };
 }
 
-function createReads(run: Run, roots: Roots): Pick<DisksPort, 'find' | 'list' | 'pool'> {
+function createReads(run: Run, roots: Roots): Pick<DisksPort, 'find' | 'list' | 'survey' | 'pool'> {
   return {
     async find(volumeId) {
       const script = findScript({ volumeId, roots });
@@ -78,6 +80,11 @@ function createReads(run: Run, roots: Roots): Pick<DisksPort, 'find' | 'list' | 
     async list() {
       const parse = (output: ScriptOutput) => parseListAnswer(output, roots);
       return run({ operation: 'list', effect: 'read', script: listScript(), parse });
+    },
+
+    async survey() {
+      const parse = (output: ScriptOutput) => parseSurveyAnswer(output, roots);
+      return run({ operation: 'survey', effect: 'read', script: surveyScript(roots), parse });
     },
 
     async pool(volumePath) {

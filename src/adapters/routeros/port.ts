@@ -1,6 +1,7 @@
 import type { ExportChange } from '../../domain/export';
 import type { NodeId } from '../../domain/nqn';
 import type { Attachment, ClusterId, VolumeRecord } from '../../domain/record';
+import type { ArraySurvey } from '../../domain/stock';
 import type { Pool, Volume, VolumeSpec } from '../../domain/volume';
 import type { VolumeId } from '../../domain/volume-id';
 import type { VolumePath } from '../../domain/volume-path';
@@ -25,6 +26,12 @@ export interface DisksPort {
 
   /** All disks that are this driver's by slot, NQN and path; as `find`. One row that cannot be read: ArrayUnreadable. */
   list(): Promise<readonly Volume[]>;
+
+  /**
+   * All volumes as `list`, each with whether its backing file is listed; and the backing files that no disk uses. Files in snapshots
+   * and read-only subvolumes are none: they are copies.
+   */
+  survey(): Promise<ArraySurvey>;
 
   /**
    * Grows the volume to `sizeBytes` unless it has that much, or has a record of another cluster than this (undefined: no matter

@@ -151,6 +151,11 @@ export function parseRemovedAnswer(
 export function parseListAnswer(output: ScriptOutput, roots: readonly VolumePath[]): readonly Volume[] {
   const answer = parseAnswer(output);
   throwError(answer, 'the list of disks');
+  return parseVolumes(answer, roots);
+}
+
+/** The volumes among the disks of an answer. */
+export function parseVolumes(answer: Answer, roots: readonly VolumePath[]): readonly Volume[] {
   const volumes = answer.rows('disks').flatMap((row) => {
     const volumeId = findVolumeId(row.text('slot'));
     if (volumeId === undefined) return [];
@@ -248,7 +253,7 @@ function withoutLeadingSlash(path: string): string {
 }
 
 /** Throws if the answer is RouterOS's error, which ended the script. */
-function throwError(answer: Answer, subject: string): void {
+export function throwError(answer: Answer, subject: string): void {
   if (answer.has('error')) throw refused(answer.text('error'), subject);
 }
 

@@ -1,5 +1,5 @@
 import { Fault } from '../fault';
-import type { VolumeId } from '../volume-id';
+import { findVolumeId, type VolumeId } from '../volume-id';
 import { parseVolumePathUnder, type VolumePath } from '../volume-path';
 
 /**
@@ -8,8 +8,10 @@ import { parseVolumePathUnder, type VolumePath } from '../volume-path';
  * anything, and as a check of what RouterOS answered.
  */
 
+const ID_PATTERN = 'pvc-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+';
+
 /** Slots of the form of a volume ID, loosely: what matches is looked at again here. POSIX, as all patterns of this module. */
-export const SLOT_PATTERN = '^pvc-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+$';
+export const SLOT_PATTERN = `^${ID_PATTERN}$`;
 
 /** A path segment that is neither `.` nor `..`: it has something other than dots in it. */
 const SEGMENT_PATTERN = '[A-Za-z0-9._-]*[A-Za-z0-9_-][A-Za-z0-9._-]*';
@@ -28,6 +30,17 @@ export function nqnPattern(volumeId: VolumeId): string {
 export function filePathPattern(volumeId: VolumeId, roots: readonly VolumePath[]): string {
   const names = roots.map((root) => patternOf(root.slice(1)));
   return `^/?(${names.join('|')})(/${SEGMENT_PATTERN})*/${patternOf(volumeId)}[.]img$`;
+}
+
+/** The paths that any volume's backing file may have: as `filePathPattern`, of all that is called like a volume. */
+export function anyFilePathPattern(roots: readonly VolumePath[]): string {
+  return `^/?(${roots.map((root) => patternOf(root.slice(1))).join('|')})(/${SEGMENT_PATTERN})*/${ID_PATTERN}[.]img$`;
+}
+
+/** The volume that a backing file is called after; undefined: none, or it lies below no root. */
+export function findVolumeOf(filePath: string, roots: readonly VolumePath[]): VolumeId | undefined {
+  const volumeId = findVolumeId(filePath.slice(filePath.lastIndexOf('/') + 1).replace(/[.]img$/, ''));
+  return volumeId !== undefined && findVolumePath(filePath, volumeId, roots) !== undefined ? volumeId : undefined;
 }
 
 /** A path as RouterOS shows it, with or without a leading slash, in the driver's form: with one. */

@@ -17,6 +17,7 @@ import {
   poolScript,
   removeScript,
   resizeScript,
+  surveyScript,
   writeRecordScript,
 } from './script';
 
@@ -54,6 +55,7 @@ const off: ExportChange = { wish: { kind: 'off' }, endSessions: false };
 const SCRIPTS: readonly (readonly [string, string])[] = [
   ['find', findScript(subject)],
   ['list', listScript()],
+  ['survey', surveyScript(roots)],
   ['create', createScript({ spec, roots })],
   ['create below a root', createScript({ spec: { ...spec, volumePath: parseVolumePath(`${root}/a/b`, 'p') }, roots })],
   ['resize', resizeScript({ ...subject, sizeBytes: 20n * GIB, clusterId })],
@@ -104,6 +106,9 @@ const KNOWN_PROPERTIES = [
   'nvme-tcp-server-port',
   'nvme-tcp-server-nqn',
   'nvme-tcp-server-allow-host-name',
+  'name',
+  'parent',
+  'read-only',
   'name',
 ];
 

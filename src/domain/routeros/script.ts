@@ -6,7 +6,7 @@ import type { VolumeSpec } from '../volume';
 import type { VolumeId } from '../volume-id';
 import { filePathOf, parseVolumePathUnder, poolNameOf, type VolumePath } from '../volume-path';
 import { changeExport, EXPORT_ON } from './export-statements';
-import { filePathPattern, nqnPattern, patternOf, SLOT_PATTERN } from './ownership';
+import { anyFilePathPattern, filePathPattern, nqnPattern, patternOf, SLOT_PATTERN } from './ownership';
 import { quote } from './quote';
 import { catching, count, forEachRow, print, put, rowsAndCount, SLOT, script, when } from './statement';
 
@@ -57,6 +57,21 @@ export function findScript(volume: Subject): string {
 export function listScript(): string {
   const where = `slot~${quote(SLOT_PATTERN)}`;
   return script([put(rowsAndCount('disks', '/disk', DISK_PROPERTIES, where))]);
+}
+
+/**
+ * All disks whose slots look like volume IDs, all files that are called like backing files, all disks that use a file, and the
+ * subvolumes, which copies of backing files may lie in.
+ */
+export function surveyScript(roots: readonly VolumePath[]): string {
+  return script([
+    put([
+      ...rowsAndCount('disks', '/disk', DISK_PROPERTIES, `slot~${quote(SLOT_PATTERN)}`),
+      ...rowsAndCount('files', '/file', 'name,size', `name~${quote(anyFilePathPattern(roots))}`),
+      ...rowsAndCount('users', '/disk', 'slot,file-path', 'type=file'),
+      ...rowsAndCount('subvolumes', '/disk/btrfs/subvolume', 'name,parent,read-only', 'name~"."'),
+    ]),
+  ]);
 }
 
 /**

@@ -3,7 +3,7 @@
 /** The disk in the volume's slot; scripts declare `$s`. */
 export const SLOT = 'slot=$s';
 
-type Menu = '/disk' | '/file';
+type Menu = '/disk' | '/file' | '/disk/btrfs/subvolume';
 
 /** The whole script: what fails at run time ends up in its answer. */
 export function script(statements: readonly string[]): string {
@@ -37,7 +37,7 @@ export function count(menu: Menu, where: string): string {
 
 /** The items that match, as a list of dictionaries. */
 export function print(menu: Menu, properties: string, where: string): string {
-  const command = menu === '/disk' ? 'print detail' : 'print';
+  const command = menu === '/file' ? 'print' : 'print detail';
   return `[${menu} ${command} as-value proplist=${properties} where ${where}]`;
 }
 

@@ -16,6 +16,7 @@ import {
 } from './field';
 import { hostKeySchema } from './host-key';
 import { type ConfigSources, type ParsedFields, parseFields } from './load';
+import { checkReconcile, RECONCILE_FIELDS, type ReconcileConfig, reconcileConfigOf } from './reconcile-fields';
 import {
   domainSchema,
   hostSchema,
@@ -104,6 +105,7 @@ export const CONTROLLER_FIELDS = {
     schema: oneOfSchema(['task-queue', 'off']),
     default: 'task-queue',
   }),
+  ...RECONCILE_FIELDS,
   ...TEMPORAL_FIELDS,
   ...PROCESS_FIELDS,
 };
@@ -134,6 +136,7 @@ export interface ControllerConfig {
   readonly temporal: TemporalConfig;
   readonly fencing: Fencing;
   readonly nodeCheck: 'task-queue' | 'off';
+  readonly reconcile: ReconcileConfig;
   /** Undefined: no metrics and health over HTTP. */
   readonly httpAddress: ListenAddress | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -150,6 +153,7 @@ export function loadControllerConfig(sources: ConfigSources): ControllerConfig {
     checkLogin(fields);
     checkHostKey(fields);
     checkTemporal(fields);
+    checkReconcile(fields);
   }
   const values = fields.complete();
   return {
@@ -162,6 +166,7 @@ export function loadControllerConfig(sources: ConfigSources): ControllerConfig {
     temporal: temporalConfigOf(values),
     fencing: values.fencing,
     nodeCheck: values.nodeCheck,
+    reconcile: reconcileConfigOf(values),
     httpAddress: values.httpAddress,
     logLevel: values.logLevel,
     warnings: fields.warnings,

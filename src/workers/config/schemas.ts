@@ -63,6 +63,20 @@ export function integerSchema(what: string, least: number, most: number): z.ZodT
   });
 }
 
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+const DURATION = /^([0-9]{1,9})([smhd])$/;
+
+/** `90s`, `5m`, `24h`, `7d`, as seconds. */
+export function durationSchema(leastSeconds: number, mostSeconds: number): z.ZodType<number, string> {
+  return schemaOf((text) => {
+    const [, number, unit = ''] = DURATION.exec(text) ?? [];
+    const seconds = Number(number) * (UNIT_SECONDS[unit] ?? Number.NaN);
+    if (seconds >= leastSeconds && seconds <= mostSeconds) return seconds;
+    const range = `${leastSeconds}s to ${mostSeconds / 86_400}d`;
+    return new Refusal(`${formatUntrusted(text)} is no duration such as 30s, 5m, 24h, 7d: ${range}`);
+  });
+}
+
 export function oneOfSchema<const Values extends readonly [string, ...string[]]>(
   values: Values,
 ): z.ZodType<Values[number], string> {

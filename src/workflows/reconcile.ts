@@ -1,0 +1,139 @@
+import { condition, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import {
+  type FindingsDto,
+  LOOK_AGAIN_SIGNAL,
+  type OrphanSightingDto,
+  parseSummary,
+  type ReconcileInput,
+  type ReconcileSummary,
+} from '../contract/reconcile';
+import { ageSightings, olderThan, type Sighting } from '../domain/sightings';
+import type { Orphan, StaleAttachment } from '../domain/stock';
+import { reconciler } from './activities';
+import { type Repairs, startRepairs } from './repairs';
+import { tell } from './tell';
+
+const lookAgain = defineSignal(LOOK_AGAIN_SIGNAL);
+/** A run that is asked to look again and again ends at last: what it has not done, the next one does. */
+const MOST_LOOKS = 20;
+/** Events that one run posts of a kind; the summary has them all. */
+const MOST_EVENTS = 50;
+
+/**
+ * Holds the RDS against the cluster, puts right what this driver alone answers for, tells what a person must decide, and ends with
+ * what it saw, did and left. Started by a Schedule alone, so that no two runs overlap.
+ */
+export async function reconcile(input: ReconcileInput): Promise<ReconcileSummary> {
+  const { clusterId } = input;
+  const previous = parseSummary(workflowInfo().lastResult);
+  const repairs = startRepairs(clusterId);
+  const findings = await reconciler.takeStock({ clusterId });
+  const nowMs = Date.now();
+  const orphans = ageSightings(previous?.orphans ?? [], { found: findings.orphans, nowMs, keyOf: keyOfOrphan });
+  let stopped = await tellProblems(findings);
+  if (stopped === undefined) {
+    await repairs.restoreExports(findings.missingExports);
+    await tellLosses(findings);
+    await settleOrphans(input, { findings, orphans, repairs });
+    stopped = await settleAttachments(input, { findings, repairs });
+  }
+  const { seen, lostVolumes } = findings;
+  const summary = { seen, ...repairs.lines(), orphans, lostVolumes, ...(stopped === undefined ? {} : { stopped }) };
+  await reconciler.recordPass({ summary, seconds: (Date.now() - workflowInfo().startTime.getTime()) / 1_000 });
+  return summary;
+}
+
+interface Pass {
+  readonly findings: FindingsDto;
+  readonly repairs: Repairs;
+}
+
+/**
+ * What is stale is cleared when it was seen so twice, a grace apart, and no node says that it has it. What turns up while another
+ * waits has a grace of its own. Returns why it stopped before the end, if it did.
+ */
+async function settleAttachments(
+  { clusterId, graceSeconds }: ReconcileInput,
+  { findings, repairs }: Pass,
+): Promise<string | undefined> {
+  const graceMs = graceSeconds * 1_000;
+  let isAsked = false;
+  setHandler(lookAgain, () => {
+    isAsked = true;
+  });
+  let found = findings.staleAttachments;
+  let waiting: readonly Sighting<StaleAttachment>[] = [];
+  for (let look = 0; look < MOST_LOOKS; look += 1) {
+    const nowMs = Date.now();
+    const stale = ageSightings(waiting, { found, nowMs, keyOf: keyOfAttachment });
+    const due = olderThan(stale, graceMs, nowMs);
+    await repairs.clearAttachments(due);
+    waiting = stale.filter((sighting) => !due.includes(sighting));
+    if (waiting.length === 0) return undefined;
+    const nextMs = Math.min(...waiting.map(({ sinceMs }) => sinceMs)) + graceMs - Date.now();
+    await condition(() => isAsked, Math.max(nextMs, 1));
+    isAsked = false;
+    const again = await reconciler.takeStock({ clusterId });
+    const stopped = await tellProblems(again);
+    if (stopped !== undefined) return stopped;
+    found = again.staleAttachments;
+  }
+  return undefined;
+}
+
+function keyOfAttachment({ volumeId, nodeId }: StaleAttachment): string {
+  return `${volumeId} ${nodeId}`;
+}
+
+function keyOfOrphan({ kind, path }: Orphan): string {
+  return `${kind} ${path}`;
+}
+
+/** Why the run stops without touching anything more; undefined: nothing is wrong. What cannot be read may be what matters. */
+async function tellProblems({ problems }: FindingsDto): Promise<string | undefined> {
+  if (problems.length === 0) return undefined;
+  const stopped = `nothing is reconciled until this is mended: ${problems.join('; ')}`;
+  await tell({
+    reason: 'ReconcileStopped',
+    type: 'Warning',
+    message: stopped,
+    on: { kind: 'Controller' },
+  });
+  return stopped;
+}
+
+async function tellLosses({ lostVolumes }: FindingsDto): Promise<void> {
+  for (const { name, volumeId, why } of lostVolumes.slice(0, MOST_EVENTS)) {
+    const what = why === 'no-disk' ? 'the RDS has no disk of it' : 'its backing file on the RDS is gone';
+    const message = `${volumeId}: ${what}; restore it from a backup, or delete the PersistentVolume`;
+    await tell({ reason: 'VolumeLost', type: 'Warning', message, on: { kind: 'PersistentVolume', name } });
+  }
+}
+
+/** Tells of the old ones, and deletes those that are older still, if that is wished. */
+async function settleOrphans(
+  { orphanAgeSeconds, deleteOrphansAfterSeconds }: ReconcileInput,
+  { findings, orphans, repairs }: Pass & { readonly orphans: readonly OrphanSightingDto[] },
+): Promise<void> {
+  const nowMs = Date.now();
+  const old = olderThan(orphans, orphanAgeSeconds * 1_000, nowMs);
+  for (const orphan of old.slice(0, MOST_EVENTS)) {
+    const message = formatOrphan(orphan);
+    await tell({ reason: 'OrphanDetected', type: 'Warning', message, on: { kind: 'Controller' } });
+  }
+  if (deleteOrphansAfterSeconds === undefined) return;
+  // A file without a disk has no record: nobody knows whose it is.
+  const ours = olderThan(orphans, deleteOrphansAfterSeconds * 1_000, nowMs).filter(({ kind }) => kind !== 'file');
+  // A cluster that shows none of its volumes is being restored, or is not the one that these are of.
+  if (findings.seen.persistentVolumes === 0) return repairs.leave(ours, 'the cluster shows no PersistentVolume at all');
+  await repairs.deleteOrphans(ours);
+}
+
+function formatOrphan({ kind, volumeId, path, sizeBytes, sinceMs }: OrphanSightingDto): string {
+  const what = {
+    disk: `${volumeId}: no PersistentVolume is about this disk (${path}, ${sizeBytes} bytes)`,
+    file: `${path} (${sizeBytes} bytes): no disk uses this file`,
+    'disk-without-file': `${volumeId}: the backing file of this disk is gone (${path})`,
+  };
+  return `${what[kind]}, since ${new Date(sinceMs).toISOString()} at least`;
+}

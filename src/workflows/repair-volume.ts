@@ -1,0 +1,63 @@
+import type { RepairDto, RepairResult, RepairVolumeInput } from '../contract/reconcile';
+import { array, cluster } from './activities';
+import { tellHoldersChanged } from './migration-watch';
+import { tell } from './tell';
+
+type RepairOf<Kind extends RepairDto['kind']> = Extract<RepairDto, { readonly kind: Kind }>;
+
+/**
+ * Puts one thing right on a volume, under the volume's own lock: what reconcile has seen from afar is looked at once more, and left
+ * alone if it is not so any more. Whoever calls for the volume meanwhile cancels it.
+ */
+export async function repairVolume(input: RepairVolumeInput): Promise<RepairResult> {
+  const { repair } = input;
+  if (repair.kind === 'clear-attachments') return await clearAttachments(input, repair);
+  return repair.kind === 'restore-export' ? await restoreExport(input) : await deleteOrphan(input);
+}
+
+async function clearAttachments(
+  { volumeId, clusterId }: RepairVolumeInput,
+  { stale }: RepairOf<'clear-attachments'>,
+): Promise<RepairResult> {
+  // The record first: what is judged is judged of just this text, and cleared only while it stands.
+  const { attachments, comment, claim, migratingNodeIds } = await array.findAttachments({ volumeId, clusterId });
+  const named = stale
+    .map(({ nodeId }) => nodeId)
+    .filter((nodeId) => attachments.some((held) => held.nodeId === nodeId));
+  if (named.length === 0) return { done: false, what: `${volumeId}: given back meanwhile` };
+  const judged = await cluster.findStaleAttachments({ volumeId, nodeIds: named });
+  if (judged.stale.length === 0) return { done: false, what: `${volumeId}: ${named.join(', ')} may have it after all` };
+  const nodeIds = judged.stale.map(({ nodeId }) => nodeId);
+  await array.clearAttachments({ volumeId, clusterId, nodeIds, judgedComment: comment });
+  if (migratingNodeIds) await tellHoldersChanged(volumeId);
+  const what = `${volumeId}: cleared from ${judged.stale.map(formatStale).join(', ')}`;
+  const message = `${what}; it can be attached to another node now`;
+  await tell({
+    reason: 'StaleAttachmentCleared',
+    type: 'Warning',
+    message,
+    on: { volumeId, ...(claim ? { claim } : {}) },
+  });
+  return { done: true, what };
+}
+
+function formatStale({ nodeId, why }: { readonly nodeId: string; readonly why: string }): string {
+  return `${nodeId} (${why === 'node-deleted' ? 'the node is gone from the cluster' : 'no VolumeAttachment backs it'})`;
+}
+
+async function restoreExport({ volumeId, clusterId }: RepairVolumeInput): Promise<RepairResult> {
+  const { state } = await array.ensureExport({ volumeId, clusterId });
+  if (state === 'restored') return { done: true, what: `${volumeId}: its export was off, and is on again` };
+  const disabled = `${volumeId}: its disk was disabled on the RDS by hand, and is left so: enable it there`;
+  return { done: false, what: state === 'disabled' ? disabled : `${volumeId}: its export needs nothing any more` };
+}
+
+async function deleteOrphan({ volumeId, clusterId }: RepairVolumeInput): Promise<RepairResult> {
+  const { known } = await cluster.findPersistentVolume({ volumeId });
+  if (known) return { done: false, what: `${volumeId}: a PersistentVolume is about it after all` };
+  // Refuses what is attached, another cluster's, or without this cluster's record.
+  await array.removeOrphan({ volumeId, clusterId });
+  const what = `${volumeId}: deleted, no PersistentVolume was about it`;
+  await tell({ reason: 'OrphanCleaned', type: 'Normal', message: what, on: { kind: 'Controller' } });
+  return { done: true, what };
+}

@@ -1,0 +1,140 @@
+import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import {
+  ActivityCancellationType,
+  ActivityFailure,
+  executeChild,
+  ParentClosePolicy,
+  proxyActivities,
+  TimeoutFailure,
+} from '@temporalio/workflow';
+import type { NodeActivities } from '../contract/activities';
+import { NODE_ANSWER_LIMIT_MS } from '../contract/limits';
+import type { DoneDto, OrphanSightingDto, RepairDto, RepairResult } from '../contract/reconcile';
+import { SEARCH_ATTRIBUTES } from '../contract/search-attributes';
+import { nodeTaskQueueOf } from '../contract/task-queues';
+import { volumeWorkflowIdOf } from '../contract/workflow-ids';
+import type { StaleAttachment } from '../domain/stock';
+import { parseVolumeId } from '../domain/volume-id';
+import type { repairVolume } from './repair-volume';
+import { tell } from './tell';
+
+/** Repairs that run at a time: each is a workflow, and most of each is a script on the RDS. */
+const REPAIRS_AT_ONCE = 25;
+/** Repairs of one run; what is left, the next one does. */
+const MOST_REPAIRS = 500;
+
+const ACTIONS = { 'clear-attachments': 'clear', 'restore-export': 'restore', 'delete-orphan': 'delete' } as const;
+
+/** What one run of reconcile puts right, volume by volume, each under the volume's own lock. */
+export interface Repairs {
+  restoreExports(volumeIds: readonly string[]): Promise<void>;
+  clearAttachments(stale: readonly StaleAttachment[]): Promise<void>;
+  deleteOrphans(orphans: readonly OrphanSightingDto[]): Promise<void>;
+  /** What is not touched, and why. */
+  leave(orphans: readonly OrphanSightingDto[], why: string): void;
+  /** What was done and what was left, so far: a line each. */
+  lines(): { readonly done: readonly DoneDto[]; readonly left: readonly string[] };
+}
+
+export function startRepairs(clusterId: string): Repairs {
+  const done: DoneDto[] = [];
+  const left: string[] = [];
+  let begun = 0;
+  const repair = async (volumeId: string, repair: RepairDto): Promise<void> => {
+    begun += 1;
+    if (begun > MOST_REPAIRS) return void left.push(`${volumeId}: left to the next run, there is much to do`);
+    const result = await repairUnderLock(clusterId, volumeId, repair);
+    if (result.done) done.push({ action: ACTIONS[repair.kind], what: result.what });
+    else left.push(result.what);
+  };
+  return {
+    lines: () => ({ done: [...done], left: [...left] }),
+    leave: (orphans, why) => void left.push(...orphans.map(({ volumeId }) => `${volumeId}: not deleted, ${why}`)),
+    restoreExports: (volumeIds) => forEach(volumeIds, (volumeId) => repair(volumeId, { kind: 'restore-export' })),
+    deleteOrphans: (orphans) => forEach(orphans, ({ volumeId }) => repair(volumeId, { kind: 'delete-orphan' })),
+    async clearAttachments(stale) {
+      const kept = await askNodes(stale);
+      for (const { volumeId, nodeId, why } of kept) left.push(`${volumeId}: not cleared from ${nodeId}, ${why}`);
+      const isKept = ({ volumeId, nodeId }: StaleAttachment) =>
+        kept.some((each) => each.volumeId === volumeId && each.nodeId === nodeId);
+      const byVolume = Map.groupBy(
+        stale.filter((attachment) => !isKept(attachment)),
+        ({ volumeId }) => volumeId,
+      );
+      await forEach([...byVolume], ([volumeId, ofVolume]) =>
+        repair(volumeId, { kind: 'clear-attachments', stale: ofVolume.map(({ nodeId, why }) => ({ nodeId, why })) }),
+      );
+    },
+  };
+}
+
+/** A few at a time. */
+async function forEach<Item>(items: readonly Item[], act: (item: Item) => Promise<void>): Promise<void> {
+  const queue = [...items];
+  const work = async (): Promise<void> => {
+    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await act(item);
+  };
+  await Promise.all(Array.from({ length: REPAIRS_AT_ONCE }, work));
+}
+
+/** Whoever holds the volume knows better than a look from afar: it is left to the next run. */
+async function repairUnderLock(clusterId: string, text: string, repair: RepairDto): Promise<RepairResult> {
+  const volumeId = parseVolumeId(text);
+  try {
+    return await executeChild<typeof repairVolume>('repairVolume', {
+      workflowId: volumeWorkflowIdOf(volumeId),
+      args: [{ volumeId, clusterId, repair }],
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      typedSearchAttributes: new TypedSearchAttributes([
+        { key: SEARCH_ATTRIBUTES.VolumeId, value: volumeId as string },
+      ]),
+      staticSummary: `reconcile: ${repair.kind}`,
+    });
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) {
+      return { done: false, what: `${volumeId}: another operation of it is running` };
+    }
+    return { done: false, what: `${volumeId}: ${reasonOf(error)}` };
+  }
+}
+
+type Kept = Omit<StaleAttachment, 'why'> & { readonly why: string };
+
+/** What the nodes themselves say: those that answer, and have the volume or cannot tell, keep it. */
+async function askNodes(stale: readonly StaleAttachment[]): Promise<readonly Kept[]> {
+  const byNode = [...Map.groupBy(stale, ({ nodeId }) => nodeId)];
+  const kept = await Promise.all(byNode.map(([nodeId, ofNode]) => askNode(nodeId, ofNode)));
+  return kept.flat();
+}
+
+async function askNode(nodeId: string, stale: readonly StaleAttachment[]): Promise<readonly Kept[]> {
+  const volumeIds = stale.map(({ volumeId }) => volumeId);
+  const node = proxyActivities<Pick<NodeActivities, 'findHeldVolumes'>>({
+    taskQueue: nodeTaskQueueOf(nodeId),
+    scheduleToCloseTimeout: NODE_ANSWER_LIMIT_MS,
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    retry: { maximumAttempts: 1 },
+  });
+  try {
+    const { held } = await node.findHeldVolumes({ volumeIds });
+    for (const volumeId of held) await tellInUse(volumeId, nodeId);
+    return held.map((volumeId) => ({ volumeId, nodeId, why: 'the node answers that it has it connected' }));
+  } catch (error) {
+    // Nobody answers: the node is off, or its worker is. Kubernetes has said already that it has no business with the volume.
+    if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return [];
+    return volumeIds.map((volumeId) => ({ volumeId, nodeId, why: `the node cannot tell: ${reasonOf(error)}` }));
+  }
+}
+
+async function tellInUse(volumeId: string, nodeId: string): Promise<void> {
+  const message =
+    `${volumeId}: Kubernetes has it attached to ${nodeId} no more, and that node still has it connected; ` +
+    'it is not cleared before the node has let it go, or is off';
+  await tell({ reason: 'AttachmentInUse', type: 'Warning', message, on: { volumeId } });
+}
+
+/** The innermost message: what wraps it says only that something failed. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? reasonOf(error.cause) : error.message;
+}
