@@ -54,6 +54,21 @@ module.exports = {
       to: { path: '^src/(workers|cli)/' },
     },
     {
+      name: 'kubernetes-by-its-adapter',
+      severity: 'error',
+      comment: 'the client of Kubernetes has one room',
+      from: { path: '^(src|temporal)/', pathNot: '^src/adapters/kubernetes/' },
+      to: { path: '@kubernetes/client-node' },
+    },
+    {
+      name: 'node-without-kubernetes',
+      severity: 'error',
+      comment:
+        'the node process, of which each node of a cluster has one, does not load the client of Kubernetes (17 MB)',
+      from: { path: '^src/(workers/node|cli/node-command)\\.ts$' },
+      to: { path: '@kubernetes/client-node', reachable: true },
+    },
+    {
       name: 'domain-has-no-effects',
       severity: 'error',
       comment: 'node built-ins are effects; the domain and the workflows have none',
@@ -78,7 +93,8 @@ module.exports = {
   options: {
     parser: 'swc',
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)(generated|dist)/' },
+    // The program as built, and generated code; not the `dist` folders in which packages come.
+    exclude: { path: '(^dist/|^src/.*/generated/)' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {

@@ -87,7 +87,8 @@ export function controllerFieldsOf({ temporal, rds, socketPath }: ConfigParts): 
     rdsHostKey: rds.fingerprint,
     temporalAddress: temporal.address,
     temporalNamespace: temporal.namespace,
-    // There is no node here, nor Kubernetes to ask.
+    // There is no node here, nor Kubernetes to ask: never a cluster that a person's KUBECONFIG names.
+    kubernetes: 'off',
     nodeCheck: 'off',
     httpAddress: '',
   };

@@ -21,6 +21,8 @@ export const TURN_LIMIT_MS = 40_000;
 export const START_TO_CLOSE_TIMEOUT_MS = 300_000;
 /** Longest that one try of asking the cluster may take: it sends no heartbeats, so this also tells that its process is dead. */
 export const CLUSTER_STEP_TIMEOUT_MS = 10_000;
+/** Longest that Kubernetes may take to answer one call, a page of a list: less than a step that asks the cluster. */
+export const CLUSTER_CALL_LIMIT_MS = 5_000;
 /** Back-off between tries: 1 s, doubled, at most 12 s, for ever. */
 export const RETRY_INITIAL_INTERVAL_MS = 1_000;
 /**

@@ -6,9 +6,12 @@ import { createClusterActivities } from '../activities/cluster-activities';
 import { createActivityInterceptor } from '../activities/interceptor';
 import { createMetricsActivities } from '../activities/metrics-activities';
 import { createReconcileActivities } from '../activities/reconcile-activities';
+import type { Kubernetes } from '../adapters/kubernetes/kubernetes';
+import type { ClusterPort } from '../adapters/kubernetes/port';
+import { createClusterNodes } from '../adapters/nodes/cluster-nodes';
 import type { NodesPort } from '../adapters/nodes/port';
 import { anyNode, createTaskQueueNodes } from '../adapters/nodes/task-queue-nodes';
-import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
+import type { ClusterActivities } from '../contract/activities';
 import { TEMPORAL_CALL_LIMIT_MS } from '../contract/limits';
 import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../contract/task-queues';
 import { createControllerService } from '../csi/controller';
@@ -21,9 +24,11 @@ import { connectArray, type RdsArray } from './array';
 import { createAttachmentListener } from './attachment-events';
 import type { ControllerConfig } from './config/controller-config';
 import { startHttpServer } from './http-server';
+import { findKubernetes, logNodeChanges } from './kubernetes';
 import { temporalRuntimeOptions } from './log';
 import { type ControllerMetrics, createControllerMetrics } from './metrics';
 import { keepReconcileSchedule } from './reconcile-schedule';
+import { createReconcileTriggers } from './reconcile-triggers';
 import { endWithin } from './stop';
 import { createTemporalClient, monitorTemporal, type TemporalClient } from './temporal-client';
 import { superviseWorker } from './temporal-worker';
@@ -55,16 +60,26 @@ export async function runController(config: ControllerConfig, { logger, signal }
     logger,
     signal,
   });
-  const onConnection = (event: ConnectionEvent): void => {
-    if (event.kind === 'connected' && !event.first) reconcile.trigger('the RDS is back');
-  };
-  const array = connectArray(config, { logger, metrics, onConnection });
+  const kubernetes = findKubernetes(config, logger);
+  const cluster = createClusterActivities({
+    nodes: nodesOf(config, { connection: temporal.connection, kubernetes }),
+    cluster: kubernetes?.cluster,
+    logger,
+    onEvent: metrics.observeEvent,
+  });
+  const triggers = createReconcileTriggers({ schedule: reconcile, cluster, address: config.rds.address, logger });
+  triggers.onStart();
+  const array = connectArray(config, { logger, metrics, onConnection: triggers.onConnection });
   const monitor = monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
     temporal: config.temporal,
-    options: workerOptionsOf(config, { array, logger, metrics, nodes: nodesOf(config, temporal.connection) }),
+    options: workerOptionsOf(config, { array, logger, metrics, cluster, port: kubernetes?.cluster }),
     logger,
     signal,
+  });
+  const watcher = kubernetes?.watchNodes((changes) => {
+    logNodeChanges(changes, logger);
+    triggers.onNodes(changes);
   });
   const ready = (): boolean => array.connected && monitor.connected && worker.running;
   const http =
@@ -77,27 +92,34 @@ export async function runController(config: ControllerConfig, { logger, signal }
   logger.info({}, 'the controller stops');
   const end = async (): Promise<void> => {
     await Promise.all([server.stop(CALL_GRACE_MS), worker.ended]);
-    await Promise.all([array.stop(), temporal.connection.close(), http?.close()]);
+    await Promise.all([array.stop(), watcher?.stop(), temporal.connection.close(), http?.close()]);
   };
   await endWithin(end, logger);
 }
 
-function nodesOf(config: ControllerConfig, connection: TemporalClient['connection']): NodesPort {
-  if (config.nodeCheck === 'off') return anyNode;
-  const { namespace } = config.temporal;
+interface NodesParts {
+  readonly connection: TemporalClient['connection'];
+  readonly kubernetes: Kubernetes | undefined;
+}
+
+function nodesOf({ nodeCheck, temporal }: ControllerConfig, { connection, kubernetes }: NodesParts): NodesPort {
+  if (nodeCheck === 'off') return anyNode;
+  if (nodeCheck === 'kubernetes' && kubernetes) return createClusterNodes(kubernetes.cluster);
+  const { namespace } = temporal;
   return createTaskQueueNodes({ connection, namespace, taskQueueOf: nodeTaskQueueOf, limitMs: TEMPORAL_CALL_LIMIT_MS });
 }
 
 interface WorkerParts {
   readonly array: RdsArray;
-  readonly nodes: NodesPort;
+  readonly cluster: ClusterActivities;
+  /** Undefined: there is no Kubernetes. */
+  readonly port: ClusterPort | undefined;
   readonly logger: Logger;
   readonly metrics: ControllerMetrics;
 }
 
-function workerOptionsOf(config: ControllerConfig, { array, nodes, logger, metrics }: WorkerParts) {
+function workerOptionsOf(config: ControllerConfig, { array, cluster, port, logger, metrics }: WorkerParts) {
   const interceptor = createActivityInterceptor({ logger, waitingFor: () => array.whyDown });
-  const cluster = createClusterActivities({ nodes, cluster: undefined, logger, onEvent: metrics.observeEvent });
   const onAttachment = createAttachmentListener({ cluster, metrics, logger });
   return {
     taskQueue: CONTROLLER_TASK_QUEUE,
@@ -106,7 +128,7 @@ function workerOptionsOf(config: ControllerConfig, { array, nodes, logger, metri
       ...createArrayActivities({ disks: array.disks, fencing: config.fencing, onAttachment }),
       ...cluster,
       ...createMetricsActivities({ onOutcome: metrics.observeOutcome }),
-      ...createReconcileActivities({ disks: array.disks, cluster: undefined, onPass: metrics.observePass }),
+      ...createReconcileActivities({ disks: array.disks, cluster: port, onPass: metrics.observePass }),
     },
     interceptors: { activity: [interceptor] },
     // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.

@@ -52,6 +52,9 @@ it('puts back an export that was turned off by hand, after a look at what Router
   await driver.csi.deleteVolume({ volumeId: name });
 });
 
+type Row = readonly (string | undefined)[];
+const byPath = ([, one = '']: Row, [, other = '']: Row): number => one.localeCompare(other);
+
 describe('what has no owner', () => {
   const folder = '/storage-pool/metal-csi';
   const fileOf = (volumeId: string) => `${folder}/${volumeId}.img`;
@@ -73,12 +76,12 @@ describe('what has no owner', () => {
       '/disk/btrfs/subvolume/add fs=storage-pool name=metal-csi/monday parent=metal-csi/data read-only=yes',
     );
     const { orphans, lostVolumes } = await one(({ orphans }) => orphans.length >= 3);
-    expect(orphans.map(({ kind, path, sizeBytes }) => [kind, path, sizeBytes]).toSorted()).toEqual(
+    expect(orphans.map(({ kind, path, sizeBytes }) => [kind, path, sizeBytes]).toSorted(byPath)).toEqual(
       [
         ['disk-without-file', fileOf(disk), '0'],
         ['file', fileOf(file), '4096'],
         ['file', `${folder}/data/${copied}.img`, '1073741824'],
-      ].toSorted(),
+      ].toSorted(byPath),
     );
     expect(lostVolumes).toEqual([]);
     await waitFor(
@@ -115,14 +118,17 @@ it('runs at once when the RDS is back', async () => {
     async () => (await summaries()).length > before,
     () => 'no run',
   );
+  const log = await driver.controller.log();
+  expect(['RDSDisconnected', 'RDSReconnected'].filter((reason) => !log.includes(`"event":"${reason}"`))).toEqual([]);
 });
 
 it('goes on after Temporal has lost the Schedule', async () => {
-  await driver.temporal.client.schedule.getHandle(RECONCILE_SCHEDULE_ID).delete();
-  const other = await driver.startController({ config: { nodeCheck: 'off', reconcileInterval: '5s' } });
+  const handle = driver.temporal.client.schedule.getHandle(RECONCILE_SCHEDULE_ID);
+  await handle.delete();
+  await driver.startController({ config: { nodeCheck: 'off', reconcileInterval: '5s' } });
   await waitFor(
-    async () =>
-      (await driver.temporal.client.schedule.getHandle(RECONCILE_SCHEDULE_ID).describe()).info.numActionsTaken > 0,
-    async () => `no Schedule: ${await other.log()}`,
+    async () => (await handle.describe()).info.numActionsTaken > 0,
+    () => 'no Schedule',
   );
+  expect((await handle.describe()).policies.overlap).toBe('BUFFER_ONE');
 });

@@ -18,6 +18,8 @@ export type KubernetesAccess =
 
 export interface KubernetesApis {
   readonly config: KubeConfig;
+  /** URL of the API server. */
+  readonly server: string;
   readonly core: CoreV1Api;
   readonly storage: StorageV1Api;
   readonly callLimitMs: number;
@@ -42,23 +44,30 @@ export function connectApis(access: KubernetesAccess, callLimitMs: number): Kube
       },
     ],
   });
-  return { config, core: new CoreV1Api(configuration), storage: new StorageV1Api(configuration), callLimitMs };
+  return { config, server, core: new CoreV1Api(configuration), storage: new StorageV1Api(configuration), callLimitMs };
 }
 
 function loadConfig(access: KubernetesAccess): KubeConfig {
-  const config = new KubeConfig();
   if (access.kind === 'in-cluster') {
+    const config = new KubeConfig();
     config.loadFromCluster();
     return config;
   }
-  const [first = '', ...others] = access.files;
-  config.loadFromFile(first);
-  for (const file of others) {
-    const more = new KubeConfig();
-    more.loadFromFile(file);
-    config.mergeConfig(more);
+  const [first, ...others] = access.files.map(loadFile);
+  if (first === undefined) throw new Error('no kubeconfig is named');
+  for (const other of others) first.mergeConfig(other, true);
+  return first;
+}
+
+function loadFile(file: string): KubeConfig {
+  try {
+    const config = new KubeConfig();
+    config.loadFromFile(file);
+    return config;
+  } catch {
+    // What the library says quotes the file, which holds secrets.
+    throw new Error(`${file} cannot be read as a kubeconfig`);
   }
-  return config;
 }
 
 /** A call as RBAC sees it. */
@@ -165,12 +174,19 @@ export function faultOf(error: unknown, call: Call, apis: KubernetesApis): Fault
 }
 
 function whyOf(error: unknown, call: Call, apis: KubernetesApis): string {
-  if (!(error instanceof ApiException)) return `${serverOf(apis)}: ${reasonOf(error, apis)}`;
-  const said = findStatus(error.body)?.message;
+  const code = codeOf(error);
+  if (code === undefined) return `${serverOf(apis)}: ${reasonOf(error, apis)}`;
+  const said = error instanceof ApiException ? findStatus(error.body)?.message : textIn(error, 'message');
   const words = said === undefined ? 'in words that are no Status of Kubernetes' : formatUntrusted(said);
-  if (error.code === 401)
-    return `${serverOf(apis)} does not know who asks (401); is the token or certificate still valid?`;
-  return error.code === 403 ? forbidden(call, words) : `${serverOf(apis)} answered ${error.code}, ${words}`;
+  if (code === 401) return `${serverOf(apis)} does not know who asks (401); is the token or certificate still valid?`;
+  return code === 403 ? forbidden(call, words) : `${serverOf(apis)} answered ${code}, ${words}`;
+}
+
+/** The HTTP status that the call ended with: a watch has an error of its own for it. */
+function codeOf(error: unknown): number | undefined {
+  if (error instanceof ApiException) return error.code;
+  const code = valueIn(error, 'statusCode');
+  return typeof code === 'number' ? code : undefined;
 }
 
 /** The missing rule by name: whoever reads it pastes it into the role (deploy/rbac.yaml has them all). */
@@ -183,8 +199,8 @@ function describe({ verb, group, resource, name }: Call): string {
   return [verb, group === '' ? resource : `${resource}.${group}`, ...(name === undefined ? [] : [name])].join(' ');
 }
 
-function serverOf({ config }: KubernetesApis): string {
-  return `API server ${config.getCurrentCluster()?.server ?? '(none)'}`;
+function serverOf({ server }: KubernetesApis): string {
+  return `API server ${server}`;
 }
 
 function noAnswer({ callLimitMs }: KubernetesApis): string {

@@ -51,6 +51,10 @@ const FILES: Readonly<Record<string, string>> = {
   '/k/tls.key': CERTIFICATE_KEY,
   '/k/other.key': OTHER_KEY,
   '/k/api-key': 'eyJ-api-key\n',
+  '/k/kubeconfig': 'current-context: prod\ncontexts: [{name: prod}]\nusers: [{user: {token: hunter2}}]\n',
+  '/k/kubeconfig-more': 'contexts: [{name: dev}]\n',
+  '/k/kubeconfig-bare': 'current-context: prod\n',
+  '/k/kubeconfig-broken': 'token: "hunter2\n',
 };
 
 const filesOf =
@@ -122,6 +126,7 @@ describe('a configuration with what is needed alone', () => {
       nvme: { address: '10.0.0.1', port: 4420, nqnPrefix: 'nqn.2000-02.com.mikrotik:' },
       temporal: { address: 'localhost:7233', namespace: 'default', tls: undefined, apiKey: undefined },
       fencing: 'off',
+      kubernetes: undefined,
       nodeCheck: 'task-queue',
       reconcile: { intervalSeconds: 300, rules: { graceSeconds: 30, orphanAgeSeconds: 600 } },
       httpAddress: { host: undefined, port: 9809 },
@@ -231,7 +236,7 @@ describe('each field', () => {
     ['temporalTls', 'yes', '"yes" is none of true, false'],
     ['temporalTlsServerName', '', 'missing'],
     ['fencing', 'on', '"on" is none of off, allow-host'],
-    ['nodeCheck', 'maybe', '"maybe" is none of task-queue, off'],
+    ['nodeCheck', 'maybe', '"maybe" is none of kubernetes, task-queue, off'],
     ['reconcileInterval', '5', '"5" is no duration such as 30s, 5m, 24h, 7d: 5s to 1d'],
     ['reconcileInterval', '1s', '"1s" is no duration such as 30s, 5m, 24h, 7d: 5s to 1d'],
     ['reconcileGrace', '0s', '"0s" is no duration such as 30s, 5m, 24h, 7d: 1s to 1d'],
@@ -516,5 +521,109 @@ describe('one message', () => {
     expect(problem).toContain('is a URL or has a user in it');
     expect(problem).not.toContain('hunter2');
     expect(others).toEqual([]);
+  });
+});
+
+describe('Kubernetes', () => {
+  const token = { '/var/run/secrets/kubernetes.io/serviceaccount/token': 'eyJ' };
+  const inPod = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
+  const kubeconfig = (...files: readonly string[]) => ({ kind: 'kubeconfig', files });
+  const inCluster = { kind: 'in-cluster' };
+
+  it.each<[string, Given, unknown]>([
+    ['nothing', {}, undefined],
+    ['a Pod', { env: inPod, files: token }, inCluster],
+    ['a Pod without a ServiceAccount', { env: inPod }, undefined],
+    ['KUBECONFIG', { env: { KUBECONFIG: '/k/kubeconfig' } }, kubeconfig('/k/kubeconfig')],
+    ['an empty KUBECONFIG', { env: { KUBECONFIG: '' } }, undefined],
+    [
+      'a KUBECONFIG of several',
+      { env: { KUBECONFIG: '/k/kubeconfig::/k/kubeconfig-more' } },
+      kubeconfig('/k/kubeconfig', '/k/kubeconfig-more'),
+    ],
+    [
+      'KUBECONFIG in a Pod',
+      { env: { ...inPod, KUBECONFIG: '/k/kubeconfig' }, files: token },
+      kubeconfig('/k/kubeconfig'),
+    ],
+    [
+      'kubeconfig beside KUBECONFIG',
+      { flags: { kubeconfig: '/k/kubeconfig' }, env: { KUBECONFIG: '/k/none' } },
+      kubeconfig('/k/kubeconfig'),
+    ],
+    ['off, in a Pod', { flags: { kubernetes: 'off' }, env: inPod, files: token }, undefined],
+    ['off, with KUBECONFIG', { flags: { kubernetes: 'off' }, env: { KUBECONFIG: '/k/none' } }, undefined],
+    ['on, in a Pod', { flags: { kubernetes: 'on' }, env: inPod, files: token }, inCluster],
+  ])('is reached so: %s', (_fact, { flags, ...given }, access) => {
+    const { kubernetes, nodeCheck } = load({ ...given, flags: { ...NEEDED, ...flags } });
+    expect(kubernetes).toEqual(access === undefined ? undefined : { access, pod: undefined });
+    expect(nodeCheck).toBe(access === undefined ? 'task-queue' : 'kubernetes');
+  });
+
+  it.each(['task-queue', 'off'])('is not asked for nodes where nodeCheck is %s', (nodeCheck) => {
+    expect(load(needed({ kubeconfig: '/k/kubeconfig', nodeCheck }))).toMatchObject({
+      kubernetes: { access: kubeconfig('/k/kubeconfig') },
+      nodeCheck,
+    });
+  });
+
+  it('knows our Pod', () => {
+    const flags = { kubeconfig: '/k/kubeconfig', podNamespace: 'rds-csi', podName: 'controller-7d9f.x' };
+    expect(load(needed(flags)).kubernetes?.pod).toEqual({ namespace: 'rds-csi', name: 'controller-7d9f.x' });
+  });
+
+  it.each<[string, Flags, Environment, string]>([
+    [
+      'on without a cluster',
+      { kubernetes: 'on' },
+      {},
+      'kubernetes (--kubernetes): is on, but there is no kubeconfig, no KUBECONFIG, and this is no Pod with a ServiceAccount',
+    ],
+    [
+      'off with a kubeconfig',
+      { kubernetes: 'off', kubeconfig: '/k/kubeconfig' },
+      {},
+      'kubeconfig (--kubeconfig): is given, and kubernetes is off',
+    ],
+    [
+      'nodes asked of a Kubernetes that is not',
+      { nodeCheck: 'kubernetes' },
+      {},
+      'nodeCheck (--node-check): is kubernetes, and Kubernetes is not asked (kubernetes)',
+    ],
+    ['half a Pod', { podName: 'a' }, {}, 'podName (--pod-name): is given without podNamespace'],
+    ['the other half', { podNamespace: 'a' }, {}, 'podNamespace (--pod-namespace): is given without podName'],
+    [
+      'a namespace that is none',
+      { podName: 'a', podNamespace: 'a.b' },
+      {},
+      'podNamespace (--pod-namespace): "a.b" is no Kubernetes name (DNS-1123)',
+    ],
+    [
+      'a file that is not there',
+      { kubernetes: 'on', kubeconfig: '/k/none' },
+      {},
+      'kubeconfig (--kubeconfig): /k/none cannot be read: no such file or directory (ENOENT)',
+    ],
+    [
+      'a file without contexts',
+      { kubeconfig: '/k/kubeconfig-bare' },
+      {},
+      'kubeconfig (--kubeconfig): /k/kubeconfig-bare is no kubeconfig with a current context',
+    ],
+    [
+      'a file that is no YAML',
+      { kubeconfig: '/k/kubeconfig-broken' },
+      {},
+      'kubeconfig (--kubeconfig): /k/kubeconfig-broken is no kubeconfig with a current context',
+    ],
+    [
+      'a KUBECONFIG of which one is not there',
+      {},
+      { KUBECONFIG: '/k/kubeconfig:/k/none' },
+      'kubeconfig: the variable KUBECONFIG: /k/none cannot be read: no such file or directory (ENOENT)',
+    ],
+  ])('refuses %s', (_fact, flags, env, problem) => {
+    expect(problemsOf({ ...needed(flags), env })).toEqual([problem]);
   });
 });

@@ -15,6 +15,7 @@ import {
   secretLineField,
 } from './field';
 import { hostKeySchema } from './host-key';
+import { chooseKubernetes, KUBERNETES_FIELDS, type KubernetesConfig, type NodeCheck } from './kubernetes-fields';
 import { type ConfigSources, type ParsedFields, parseFields } from './load';
 import { checkReconcile, RECONCILE_FIELDS, type ReconcileConfig, reconcileConfigOf } from './reconcile-fields';
 import {
@@ -29,6 +30,7 @@ import {
 import type { Secret } from './secret';
 import { checkTemporal, PROCESS_FIELDS, TEMPORAL_FIELDS, type TemporalConfig, temporalConfigOf } from './shared-fields';
 
+export type { KubernetesConfig } from './kubernetes-fields';
 export type { ListenAddress } from './schemas';
 export type { TemporalConfig } from './shared-fields';
 
@@ -99,12 +101,7 @@ export const CONTROLLER_FIELDS = {
     schema: oneOfSchema(['off', 'allow-host']),
     default: 'off',
   }),
-  nodeCheck: defaultField({
-    help: 'when a node exists: `task-queue`, a worker polls its task queue; `off`, always',
-    placeholder: 'way',
-    schema: oneOfSchema(['task-queue', 'off']),
-    default: 'task-queue',
-  }),
+  ...KUBERNETES_FIELDS,
   ...RECONCILE_FIELDS,
   ...TEMPORAL_FIELDS,
   ...PROCESS_FIELDS,
@@ -135,7 +132,9 @@ export interface ControllerConfig {
   readonly nvme: { readonly address: string; readonly port: number; readonly nqnPrefix: NqnPrefix };
   readonly temporal: TemporalConfig;
   readonly fencing: Fencing;
-  readonly nodeCheck: 'task-queue' | 'off';
+  /** Undefined: Kubernetes is not asked. */
+  readonly kubernetes: KubernetesConfig | undefined;
+  readonly nodeCheck: NodeCheck;
   readonly reconcile: ReconcileConfig;
   /** Undefined: no metrics and health over HTTP. */
   readonly httpAddress: ListenAddress | undefined;
@@ -155,6 +154,7 @@ export function loadControllerConfig(sources: ConfigSources): ControllerConfig {
     checkTemporal(fields);
     checkReconcile(fields);
   }
+  const { kubernetes, nodeCheck } = chooseKubernetes(fields, sources);
   const values = fields.complete();
   return {
     socketPath: values.endpoint,
@@ -165,7 +165,8 @@ export function loadControllerConfig(sources: ConfigSources): ControllerConfig {
     nvme: { address: values.nvmeAddress ?? values.rdsAddress, port: values.nvmePort, nqnPrefix: values.nqnPrefix },
     temporal: temporalConfigOf(values),
     fencing: values.fencing,
-    nodeCheck: values.nodeCheck,
+    kubernetes,
+    nodeCheck,
     reconcile: reconcileConfigOf(values),
     httpAddress: values.httpAddress,
     logLevel: values.logLevel,

@@ -100,6 +100,14 @@ export function fileField(spec: FileSpec): Field<{ readonly path: string; readon
   return pathField(spec, false, (path, { readFile }) => ({ path, text: getFile(path, readFile).text }));
 }
 
+/** A file that holds secrets and that a library reads by itself, again when it has changed: its path, if it can be read. */
+export function filePathField(spec: FileSpec): Field<string | undefined> {
+  return pathField(spec, true, (path, { readFile, warn }) => {
+    getSecretFile(path, readFile, warn);
+    return path;
+  });
+}
+
 /** A file with a secret of several lines, such as a private key. */
 export function secretFileField(spec: FileSpec): Field<Secret | undefined> {
   return pathField(spec, true, (path, { readFile, warn }) => getSecretFile(path, readFile, warn));
