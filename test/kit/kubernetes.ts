@@ -17,7 +17,7 @@ export const hasKubernetes =
   existsSync(toolPathOf(KUBERNETES_TOOL, process.env)) || spawnSync('go', ['version']).status === 0;
 
 // The first test of a machine builds it; later ones wait for it to start, and for what they are about.
-jest.setTimeout(hasKubernetes && existsSync(toolPathOf(KUBERNETES_TOOL, process.env)) ? 120_000 : 30 * 60_000);
+jest.setTimeout(hasKubernetes && existsSync(toolPathOf(KUBERNETES_TOOL, process.env)) ? 180_000 : 30 * 60_000);
 
 const READY_LIMIT_MS = 90_000;
 /** Another process may take a free port between its choice and its use. */

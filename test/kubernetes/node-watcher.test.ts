@@ -184,6 +184,22 @@ describe('the node watcher on answers that a real API server seldom gives', () =
     expect(changes()).toEqual([]);
   });
 
+  it('stops at once while a watch is not answered', async () => {
+    server = await startFakeApiServer((request, response) => {
+      if (request.url?.includes('watch=true')) return;
+      response.writeHead(200, { 'content-type': 'application/json' }).end(list('1', node('a', 'True')));
+    });
+    const { watcher, logged } = await watchedAt(server.kubeconfig);
+    await waitFor(
+      () => versionsWatched().length === 1,
+      () => 'it does not watch',
+    );
+    const startedAt = Date.now();
+    await watcher.stop();
+    expect(Date.now() - startedAt).toBeLessThan(1_000);
+    expect(logged).toEqual([]);
+  });
+
   it('leaves a connection that says nothing for half a minute, and goes on where it was', async () => {
     server = await startFakeApiServer((request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' });

@@ -94,7 +94,7 @@ async function watchFrom(resourceVersion: string, options: WatchOptions): Promis
   }
 }
 
-/** One connection. Returns what ended it; undefined: the API server, in order. */
+/** One connection. Returns what ended it; undefined: the API server, in order, or the signal, at once. */
 async function watchOnce(
   resourceVersion: string,
   see: (phase: string, node: V1Node) => void,
@@ -104,13 +104,17 @@ async function watchOnce(
     const query = { resourceVersion, allowWatchBookmarks: true, timeoutSeconds: WATCH_SECONDS };
     let problem: unknown;
     let controller: AbortController | undefined;
-    const leave = (): void => controller?.abort();
+    const leave = (): void => {
+      // An API server that has not answered yet is not waited for.
+      controller?.abort();
+      resolve(problem);
+    };
     const done = (error: unknown): void => {
       signal.removeEventListener('abort', leave);
       resolve(problem ?? error ?? undefined);
     };
     const receive = (phase: string, object: V1Node): void => {
-      if (problem !== undefined) return;
+      if (problem !== undefined || signal.aborted) return;
       try {
         if (phase === 'ERROR') throw new Error(`the watch was ended: ${JSON.stringify(object)}`);
         see(phase, object);
@@ -124,7 +128,7 @@ async function watchOnce(
     const start = async (): Promise<void> => {
       try {
         controller = await new Watch(apis.config).watch('/api/v1/nodes', query, receive, done);
-        if (signal.aborted || problem !== undefined) leave();
+        if (signal.aborted || problem !== undefined) controller.abort();
       } catch (error) {
         done(error);
       }
