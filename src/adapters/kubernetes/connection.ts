@@ -23,13 +23,19 @@ export interface KubernetesApis {
   readonly core: CoreV1Api;
   readonly storage: StorageV1Api;
   readonly callLimitMs: number;
+  /** The next call opens a connection of its own: what the shared one is worth is not known. */
+  readonly dropConnections: () => void;
 }
+
+/** Connections are shared for so long, in milliseconds: then files with certificates, which may have changed, count anew. */
+const SHARE_MS = 60_000;
 
 /** Clients of the API server. Asks it nothing yet. Throws an Error if there is no such kubeconfig, or it names no cluster. */
 export function connectApis(access: KubernetesAccess, callLimitMs: number): KubernetesApis {
   const config = loadConfig(access);
   const server = config.getCurrentCluster()?.server;
   if (server === undefined) throw new Error('the kubeconfig names no current cluster');
+  const { share, drop } = shareConnections(Date.now);
   const configuration = createConfiguration({
     baseServer: new ServerConfiguration(server, {}),
     authMethods: { default: config },
@@ -38,13 +44,33 @@ export function connectApis(access: KubernetesAccess, callLimitMs: number): Kube
         // The library has no limit of its own: without one, a half-open connection hangs for ever.
         pre: (request: RequestContext) => {
           request.setSignal(AbortSignal.timeout(callLimitMs));
+          share(request);
           return Promise.resolve(request);
         },
         post: (response: ResponseContext) => Promise.resolve(response),
       },
     ],
   });
-  return { config, server, core: new CoreV1Api(configuration), storage: new StorageV1Api(configuration), callLimitMs };
+  const core = new CoreV1Api(configuration);
+  return { config, server, core, storage: new StorageV1Api(configuration), callLimitMs, dropConnections: drop };
+}
+
+/** The library makes a pool of connections for each call, so that none is ever used twice: all calls get the first one's. */
+function shareConnections(now: () => number) {
+  let pool: ReturnType<RequestContext['getDispatcher']>;
+  let since = 0;
+  return {
+    share(this: void, request: RequestContext): void {
+      if (pool === undefined || now() - since > SHARE_MS) {
+        pool = request.getDispatcher();
+        since = now();
+      }
+      if (pool !== undefined) request.setDispatcher(pool);
+    },
+    drop(this: void): void {
+      pool = undefined;
+    },
+  };
 }
 
 function loadConfig(access: KubernetesAccess): KubeConfig {
@@ -92,6 +118,7 @@ export async function ask<T>(apis: KubernetesApis, call: Call, request: () => Pr
   try {
     return await Promise.race([request(), tooLate]);
   } catch (error) {
+    if (!(error instanceof ApiException)) apis.dropConnections();
     throw faultOf(error, call, apis);
   } finally {
     clearTimeout(limit);
