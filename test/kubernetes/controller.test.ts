@@ -31,7 +31,7 @@ import { createOf, newName, publishOf } from '../kit/requests';
     await driver.csi.unpublishVolume({ volumeId, nodeId: 'node-a' });
   });
 
-  it('hears of each lost node once', async () => {
+  it('hears of each lost node once, and has reconcile look', async () => {
     await createNode(kubernetes.client, 'node-b');
     await createNode(kubernetes.client, 'node-c');
     const log = () => driver.controller.log();
@@ -42,6 +42,10 @@ import { createOf, newName, publishOf } from '../kit/requests';
     await waitFor(
       async () => (await told()).length >= 2,
       async () => `it does not say so:\n${await log()}`,
+    );
+    await waitFor(
+      async () => (await log()).includes('reconcile was triggered: nodes were lost'),
+      async () => `reconcile was not triggered:\n${await log()}`,
     );
     expect((await told()).sort()).toEqual([
       '"node node-b is not ready any more"',
