@@ -1,39 +1,24 @@
-import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { type Controller, type Driver, errorOf, startDriver, waitFor } from '../kit/driver';
+import { type Metrics, metricsOnFreePort } from '../kit/metrics';
 import { blockOf, createOf, newName, publishOf } from '../kit/requests';
 
 const SHARED = blockOf(Mode.MULTI_NODE_MULTI_WRITER);
 
 let driver: Driver;
-let metricsPort: number;
+let metrics: Metrics;
 
 beforeAll(async () => {
-  metricsPort = await freePort();
-  driver = await startDriver({ config: { httpAddress: `127.0.0.1:${metricsPort}` } });
+  metrics = await metricsOnFreePort();
+  driver = await startDriver({ config: { httpAddress: metrics.httpAddress } });
 });
 
 afterAll(async () => {
   await driver.stop();
 });
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
-
-const metric = async (name: string): Promise<string | undefined> => {
-  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-  return text
-    .split('\n')
-    .find((line) => line.startsWith(`${name} `))
-    ?.split(' ')[1];
-};
+const metric = (name: string): Promise<number | undefined> => metrics.value(name);
 
 /** The events of a volume in a controller's log: without Kubernetes they are nowhere else. */
 const eventsOf = async (controller: Controller, name: string): Promise<string[]> =>
@@ -62,11 +47,11 @@ async function migrating(): Promise<{ readonly name: string; readonly publish: (
 describe('a live migration', () => {
   it('is told and counted; what is under way is counted from what the RDS says', async () => {
     const { csi, controller } = driver;
-    const before = { migrations: Number((await metric('rds_csi_migration_migrations_total{result="success"}')) ?? 0) };
+    const before = { migrations: (await metric('rds_csi_migration_migrations_total{result="success"}')) ?? 0 };
     expect(await metric('rds_csi_migration_active_migrations')).toBeUndefined();
     const { name, publish } = await migrating();
     await csi.listVolumes({});
-    expect(await metric('rds_csi_migration_active_migrations')).toBe('1');
+    expect(await metric('rds_csi_migration_active_migrations')).toBe(1);
     expect((await errorOf(publish('node-c'))).details).toMatch(/node-a.*node-b/);
     await csi.unpublishVolume({ volumeId: name, nodeId: 'node-a' });
     await waitFor(
@@ -77,25 +62,24 @@ describe('a live migration', () => {
       expect.arrayContaining(['VolumeAttached', 'MigrationStarted', 'AttachmentConflict', 'VolumeDetached']),
     );
     await waitFor(
-      async () =>
-        (await metric('rds_csi_migration_migrations_total{result="success"}')) === String(before.migrations + 1),
+      async () => (await metric('rds_csi_migration_migrations_total{result="success"}')) === before.migrations + 1,
       () => 'not counted',
     );
-    expect(await metric('rds_csi_migration_duration_seconds_count')).toBe('1');
-    expect(await metric('rds_csi_attachment_attach_total{status="success"}')).toBe('2');
-    expect(await metric('rds_csi_attachment_detach_total{status="success"}')).toBe('1');
-    expect(await metric('rds_csi_attachment_conflicts_total')).toBe('1');
+    expect(await metric('rds_csi_migration_duration_seconds_count')).toBe(1);
+    expect(await metric('rds_csi_attachment_attach_total{status="success"}')).toBe(2);
+    expect(await metric('rds_csi_attachment_detach_total{status="success"}')).toBe(1);
+    expect(await metric('rds_csi_attachment_conflicts_total')).toBe(1);
     await csi.listVolumes({});
-    expect(await metric('rds_csi_migration_active_migrations')).toBe('0');
+    expect(await metric('rds_csi_migration_active_migrations')).toBe(0);
   });
 
   it('has its time, no less, over a kill of the controller', async () => {
     const { name } = await migrating();
     const begun = Date.now();
     await driver.controller.program.kill();
-    const second = await driver.startController({ config: { httpAddress: `127.0.0.1:${metricsPort}` } });
+    const second = await driver.startController({ config: { httpAddress: metrics.httpAddress } });
     await second.csi.listVolumes({});
-    expect(await metric('rds_csi_migration_active_migrations')).toBe('1');
+    expect(await metric('rds_csi_migration_active_migrations')).toBe(1);
     await waitFor(
       async () => (await eventsOf(second, name)).includes('MigrationFailed'),
       async () => JSON.stringify(await eventsOf(second, name)),
@@ -103,7 +87,7 @@ describe('a live migration', () => {
     );
     expect(Date.now() - begun).toBeGreaterThan(25_000);
     await waitFor(
-      async () => (await metric('rds_csi_migration_migrations_total{result="timeout"}')) === '1',
+      async () => (await metric('rds_csi_migration_migrations_total{result="timeout"}')) === 1,
       () => 'not counted',
     );
     const { status } = await second.csi.getVolume({ volumeId: name });
