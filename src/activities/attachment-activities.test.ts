@@ -55,6 +55,7 @@ function arrayWith(
     changes.push([name, change]);
     const wished = {
       'as-it-is': {},
+      on: { exported: !disabled },
       'any-host': { exported: !disabled, allowedHost: '' },
       'one-host': {
         exported: !disabled,
@@ -166,7 +167,12 @@ describe('attaching with fencing', () => {
     const free = arrayWith(volumeOf(recordOf(SINGLE), off));
     await free.attach('a');
     expect(free.volume).toMatchObject({ exported: true, allowedHost: '' });
-    expect(free.changes).toEqual([['attach', { wish: { kind: 'any-host' }, endSessions: false }]]);
+    // Nothing names the host that is not there.
+    expect(free.changes).toEqual([['attach', { wish: { kind: 'on' }, endSessions: false }]]);
+    const named = arrayWith(volumeOf(recordOf(SINGLE), forNode('b')));
+    await named.attach('a');
+    expect(named.volume).toMatchObject({ exported: true, allowedHost: '' });
+    expect(named.changes.map(([, { wish }]) => wish.kind)).toEqual(['on', 'any-host']);
   });
 });
 

@@ -4,7 +4,14 @@ import type { AttachmentDto, AttachResult, DetachResult, FoundAttachments } from
 import { judgeAttach, judgeClear, judgeDetach } from '../domain/attachment';
 import { parseAccessMode } from '../domain/capability';
 import type { Claim } from '../domain/claim';
-import { type ExportChange, exportWishAfterLeaving, exportWishOf, type Fencing, isExportedAs } from '../domain/export';
+import {
+  type ExportChange,
+  exportWishAfterLeaving,
+  exportWishOf,
+  type Fencing,
+  firstExportWishOf,
+  isExportedAs,
+} from '../domain/export';
 import { Fault } from '../domain/fault';
 import { findMigration } from '../domain/migration';
 import { type NodeId, parseNodeId } from '../domain/nqn';
@@ -112,7 +119,7 @@ type AttachWish = { readonly volumeId: VolumeId; readonly clusterId: ClusterId; 
 async function attach({ disks, fencing }: AttachmentParts, wish: AttachWish): Promise<Done<AttachResult | undefined>> {
   const { volumeId, clusterId, attachment } = wish;
   // Where the record names nobody, nobody has a right to the sessions that are there.
-  const exportChange = { wish: exportWishOf(fencing, [attachment]), endSessions: fencing !== 'off' };
+  const exportChange = { wish: firstExportWishOf(fencing, attachment), endSessions: fencing !== 'off' };
   const volume = await disks.attach(volumeId, { clusterId, attachment, exportChange });
   const change = changeToAttach(fencing, wish, volume);
   if (!volume || !change) return attached(volume);

@@ -42,6 +42,8 @@ describe('isExportedAs', () => {
   const one: ExportWish = { kind: 'one-host', hostNqn: nqnOf('a') };
   it.each<[ExportWish, boolean, string, boolean]>([
     [{ kind: 'as-it-is' }, false, nqnOf('b'), true],
+    [{ kind: 'on' }, true, nqnOf('a'), true],
+    [{ kind: 'on' }, false, '', false],
     [{ kind: 'any-host' }, true, '', true],
     [{ kind: 'any-host' }, true, nqnOf('a'), false],
     [{ kind: 'any-host' }, false, '', false],

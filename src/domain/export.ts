@@ -11,6 +11,8 @@ export type Fencing = 'off' | 'allow-host';
 /** What a disk's export is to be. One value names one host: where two nodes have a volume, it is open to any. */
 export type ExportWish =
   | { readonly kind: 'as-it-is' }
+  /** On, for whichever host it names. */
+  | { readonly kind: 'on' }
   | { readonly kind: 'any-host' }
   | { readonly kind: 'one-host'; readonly hostNqn: string }
   | { readonly kind: 'off' };
@@ -30,6 +32,14 @@ export function exportWishOf(fencing: Fencing, attachments: readonly Attachment[
   return { kind: 'one-host', hostNqn: hostNqnOf(first.nodeId) };
 }
 
+/**
+ * What the common path of attaching asks for, before anybody has looked at the export. Without fencing it does not so much as
+ * mention the host: that is asked for only where there is one, which a switch of the option has left behind.
+ */
+export function firstExportWishOf(fencing: Fencing, attachment: Attachment): ExportWish {
+  return fencing === 'off' ? { kind: 'on' } : exportWishOf(fencing, [attachment]);
+}
+
 /** As `exportWishOf`, where nodes have let go of the volume: without fencing that depends on no export, and changes none. */
 export function exportWishAfterLeaving(fencing: Fencing, attachments: readonly Attachment[]): ExportWish {
   if (fencing === 'off') return { kind: 'as-it-is' };
@@ -41,6 +51,8 @@ export function isExportedAs({ exported, allowedHost }: Volume, wish: ExportWish
   switch (wish.kind) {
     case 'as-it-is':
       return true;
+    case 'on':
+      return exported;
     case 'any-host':
       return exported && allowedHost === '';
     case 'one-host':

@@ -118,6 +118,8 @@ function exportOf({ wish }: ExportChange): Partial<Pick<Volume, 'exported' | 'al
   switch (wish.kind) {
     case 'as-it-is':
       return {};
+    case 'on':
+      return { exported: true };
     case 'any-host':
       return { exported: true, allowedHost: '' };
     case 'one-host':

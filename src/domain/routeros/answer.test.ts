@@ -95,6 +95,10 @@ describe('parseVolumeAnswer', () => {
   it.each([
     ['exported, as text', { 'nvme-tcp-export': 'yes' }, { exported: true }],
     ['exported, as other text', { 'nvme-tcp-export': 'true' }, { exported: true }],
+    ['for one host', { 'nvme-tcp-server-allow-host-name': 'nqn.x:a' }, { allowedHost: 'nqn.x:a' }],
+    ['for one host in a list', { 'nvme-tcp-server-allow-host-name': ['nqn.x:a'] }, { allowedHost: 'nqn.x:a' }],
+    ['for two hosts', { 'nvme-tcp-server-allow-host-name': ['a', 'b'] }, { allowedHost: 'a,b' }],
+    ['for any host', { 'nvme-tcp-server-allow-host-name': [] }, { allowedHost: '' }],
     ['not exported', { 'nvme-tcp-export': false }, { exported: false }],
     ['not exported, as text', { 'nvme-tcp-export': 'no' }, { exported: false }],
     ['export not told', { 'nvme-tcp-export': undefined }, { exported: false }],

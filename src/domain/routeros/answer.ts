@@ -215,7 +215,8 @@ function parseVolume(row: Row, volumeId: VolumeId): SeenVolume {
     nqn: row.text('nvme-tcp-server-nqn'),
     nvmePort: Number(nvmePort),
     exported: row.flag('nvme-tcp-export') && !disabled,
-    allowedHost: row.text('nvme-tcp-server-allow-host-name'),
+    // Nothing tells whether RouterOS takes it for a text or for a list; no volume shall be unreadable for that.
+    allowedHost: row.list('nvme-tcp-server-allow-host-name'),
     fileExists: undefined,
     comment,
     ...parseRecordOf(volumeId, comment),

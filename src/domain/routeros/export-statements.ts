@@ -23,6 +23,8 @@ export function changeExport({ wish, endSessions }: ExportChange): readonly stri
   switch (wish.kind) {
     case 'as-it-is':
       return [];
+    case 'on':
+      return [...end, EXPORT_ON];
     case 'any-host':
       return [...end, ANY_HOST, EXPORT_ON];
     case 'one-host':

@@ -21,6 +21,8 @@ export interface Row {
   bytes(property: string): Bytes;
   /** As `bytes`; undefined where the property is not set. */
   optionalBytes(property: string): Bytes | undefined;
+  /** Text, or a list of texts with commas between them; `''` where the property is not set. Throws ArrayUnreadable for else. */
+  list(property: string): string;
   /** `false` where the property is not set. Throws ArrayUnreadable if it is neither yes nor no. */
   flag(property: string): boolean;
 }
@@ -116,6 +118,12 @@ function rowOf(fields: Fields): Row {
       const text = value(property) ?? '';
       if (typeof text !== 'string') throw unreadable(`${property} is ${typeof text}, not text`);
       return text;
+    },
+    list(property) {
+      const list = value(property) ?? '';
+      if (typeof list === 'string') return list;
+      if (Array.isArray(list) && list.every((item) => typeof item === 'string')) return list.join(',');
+      throw unreadable(`${property} is neither text nor a list of texts`);
     },
     flag(property) {
       const flag = value(property) ?? false;

@@ -260,6 +260,7 @@ describe('what changes an export', () => {
   it.each<[string, ExportChange, string[]]>([
     ['as it is', asItIs, ['comment']],
     ['as it is, whatever is said of sessions', { ...asItIs, endSessions: true }, ['comment']],
+    ['on', { wish: { kind: 'on' }, endSessions: false }, ['nvme-tcp-export=yes', 'comment']],
     ['for any host', open, [anyHost, 'nvme-tcp-export=yes', 'comment']],
     [
       'for any host, anew',
@@ -271,6 +272,12 @@ describe('what changes an export', () => {
     ['off', off, ['nvme-tcp-export=no', anyHost, 'comment']],
   ])('%s: in this order, the record last', (_fact, exportChange, sets) => {
     expect(setsOf(exportChange)).toEqual(sets);
+  });
+
+  it('does not mention the host where only the export is to be on', () => {
+    const exportChange: ExportChange = { wish: { kind: 'on' }, endSessions: false };
+    const script = attachScript({ ...subject, clusterId, attachment, exportChange });
+    expect(script.replaceAll(/proplist=\S+/g, '')).not.toContain('allow-host');
   });
 
   it('changes nothing that is so already', () => {
