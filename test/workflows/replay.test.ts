@@ -56,7 +56,8 @@ describe('recorded histories', () => {
       ]),
     );
     for (const name of names) await expect(replay(textOf(name))).resolves.toBeUndefined();
-  });
+    // A worker for each history: seconds, on a machine that does other things too.
+  }, 120_000);
 
   it('tell nothing of the machine that recorded them', () => {
     for (const name of histories()) expect(textOf(name)).not.toMatch(/"\d+@|stackTrace|buildId|node_modules/);
