@@ -69,11 +69,11 @@ describe('what has no owner', () => {
     await driver.rds.addOrphan({ kind: 'disk-without-file', slot: disk, filePath: fileOf(disk), values });
     // A file that a disk in a slot of another name uses.
     await driver.rds.addOrphan({ kind: 'foreign-disk', slot: 'backup', filePath: fileOf(newName()) });
-    await typeCommand(driver.rds, '/disk/btrfs/subvolume/add fs=storage-pool name=metal-csi/data');
+    await typeCommand(driver.rds, '/disk/btrfs/subvolume/add fs=storage-pool-fs name=metal-csi/data');
     await driver.rds.addOrphan({ kind: 'file-without-disk', filePath: `${folder}/data/${copied}.img` });
     await typeCommand(
       driver.rds,
-      '/disk/btrfs/subvolume/add fs=storage-pool name=metal-csi/monday parent=metal-csi/data read-only=yes',
+      '/disk/btrfs/subvolume/add fs=storage-pool-fs name=metal-csi/monday parent=metal-csi/data read-only=yes',
     );
     const { orphans, lostVolumes } = await one(({ orphans }) => orphans.length >= 3);
     expect(orphans.map(({ kind, path, sizeBytes }) => [kind, path, sizeBytes]).toSorted(byPath)).toEqual(

@@ -308,6 +308,25 @@ describe('remove', () => {
     expect(await filesOf(volumeId)).toMatch(/^2/);
   });
 
+  it('leaves copies of its file in snapshots, of whatever name, and takes its own even where that lies in one', async () => {
+    const subvolume = (options: string) => run(`/disk/btrfs/subvolume/add fs=storage-pool-fs ${options}`);
+    const volumePath = parseVolumePath(`${root}/data`, 'path');
+    await run(`/file add name=${root.slice(1)} type=directory`);
+    await subvolume(`name=metal-csi/data`);
+    await disks.create({ ...spec, volumePath });
+    await subvolume('name=metal-csi/monday parent=metal-csi/data read-only=yes');
+    await subvolume('name=metal-csi/tuesday parent=metal-csi/data');
+    expect(await filesOf(volumeId)).toMatch(/^3/);
+    await expect(disks.remove(volumeId, clusterId)).resolves.toEqual(NOTHING);
+    expect(await filesOf(volumeId)).toMatch(/^2/);
+    await expect(disks.remove(volumeId, clusterId)).resolves.toEqual(NOTHING);
+    expect(await filesOf(volumeId)).toMatch(/^2/);
+    // A directory that was restored from a snapshot is in use again.
+    await disks.create({ ...specOf(otherId), volumePath: parseVolumePath(`${root}/tuesday`, 'path') });
+    await expect(disks.remove(otherId, clusterId)).resolves.toEqual(NOTHING);
+    expect(await filesOf(otherId)).toMatch(/^0/);
+  });
+
   it('takes the volume of an older driver away', async () => {
     await disks.create(spec);
     await run(`/disk set ${volumeId} comment="somebody's disk"`);

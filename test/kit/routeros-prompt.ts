@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs';
 import { Client } from 'ssh2';
 import type { SimulatedRds } from '../../src/cli/simulated-rds';
 
-/** Runs a command on the RDS as a person does who logs in; what it prints. */
+/** Runs a command on the RDS as a person does who logs in. Rejects with what it prints, if it prints anything: it has failed then. */
 export async function typeCommand(
   { sshPort, user, passwordFile }: Pick<SimulatedRds, 'sshPort' | 'user' | 'passwordFile'>,
   command: string,
-): Promise<string> {
+): Promise<void> {
   const client = new Client();
   const password = readFileSync(passwordFile, 'utf8').trim();
   client.connect({ host: '127.0.0.1', port: sshPort, username: user, password });
@@ -22,7 +22,8 @@ export async function typeCommand(
       });
       channel.on('close', () => resolve(printed));
     });
-    return await promise;
+    const printed = (await promise).trim();
+    if (printed !== '') throw new Error(`${command}: ${printed}`);
   } finally {
     client.end();
   }

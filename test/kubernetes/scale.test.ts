@@ -128,6 +128,8 @@ let second: Controller;
     const { disks } = await driver.rds.state();
     const kept = disks.filter(({ values }) => /nodes=node-1[0-9]:/.test(String(values.comment)));
     expect(kept).toHaveLength(100);
-    for (const { volumeId } of held) await volumes.end(volumeId);
-  });
+    for (const nodeId of NODES) {
+      await Promise.all(held.filter((each) => each.nodeId === nodeId).map(({ volumeId }) => volumes.end(volumeId)));
+    }
+  }, 600_000);
 });

@@ -54,6 +54,7 @@ const ANSWER = {
   subvolumes: [],
   subvolumesCount: 0,
   failure: '',
+  own: '',
   mounts: [{ slot: 'raid', 'mount-point': 'storage-pool', size: 100, free: 50 }],
   mountsCount: 1,
   pools: [],

@@ -357,11 +357,24 @@ describe('parseGrownAnswer', () => {
 
 describe('parseRemovedAnswer', () => {
   const removed = (answer: object) =>
-    parseRemovedAnswer(output({ failure: '', users: [], usersCount: 0, ...NO_FILES, ...answer }), context);
+    parseRemovedAnswer(
+      output({ failure: '', own: '', ...NO_USERS, ...NO_FILES, subvolumes: [], subvolumesCount: 0, ...answer }),
+      context,
+    );
 
   it.each([
     ['all gone', GONE, { volume: undefined, fileExists: false }],
     ['the file still there', { ...GONE, ...WITH_FILE }, { volume: undefined, fileExists: true }],
+    [
+      'gone, a copy of it in a snapshot still there',
+      { ...GONE, ...WITH_FILE, subvolumes: [{ name: 'metal-csi', parent: 'other' }], subvolumesCount: 1 },
+      { volume: undefined, fileExists: false },
+    ],
+    [
+      'its own file, in a snapshot, still there',
+      { ...GONE, ...WITH_FILE, own: filePath, subvolumes: [{ name: 'metal-csi', parent: 'other' }], subvolumesCount: 1 },
+      { volume: undefined, fileExists: true },
+    ],
     ['gone in spite of an error', { ...GONE, failure: 'no such item' }, { volume: undefined, fileExists: false }],
   ])('%s', (_fact, answer, expected) => expect(removed(answer)).toEqual(expected));
 

@@ -5,6 +5,7 @@ import { formatUntrusted } from '../text';
 import type { Pool, Volume } from '../volume';
 import { findVolumeId, type VolumeId } from '../volume-id';
 import { poolNameOf, type VolumePath } from '../volume-path';
+import { copiesIn } from './copies';
 import { type Answer, parseAnswer, type Row, type ScriptOutput, unreadable } from './json-line';
 import { findVolumePath, isOurs, withLeadingSlash } from './ownership';
 
@@ -137,7 +138,10 @@ export function parseRemovedAnswer(
   const answer = parseAnswer(output);
   throwError(answer, volumeId);
   const volume = requireRecord(parseSeenVolume(answer, context))?.volume;
-  const fileExists = answer.rows('files').length > 0;
+  const isCopy = copiesIn(answer);
+  const own = withLeadingSlash(answer.text('own'));
+  const paths = answer.rows('files').map((row) => withLeadingSlash(row.text('name')));
+  const fileExists = paths.some((path) => path === own || !isCopy(path));
   if (!volume) throwUsers(answer, volumeId);
   const failure = answer.text('failure');
   if (failure !== '' && (volume || fileExists)) throw refused(failure, volumeId);

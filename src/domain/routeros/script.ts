@@ -32,6 +32,10 @@ const POOL_PROPERTIES = 'slot,mount-point,size,free';
 /** A record of any version, in any case: such a comment is never taken for that of an older driver. */
 const MARK_PATTERN = '[rR][dD][sS]-[cC][sS][iI]/';
 
+/** A snapshot has a parent; what was received from elsewhere is read-only: what lies in these is a copy. */
+const SUBVOLUMES = '/disk/btrfs/subvolume';
+const SUBVOLUME_PROPERTIES = 'name,parent,read-only';
+
 // What `subject` declares: $s the slot, $q the pattern of its NQN, $r that of its file's path.
 const OURS = 'slot=$s type=file nvme-tcp-server-nqn~$q file-path~$r';
 const USERS = 'file-path~$r';
@@ -45,6 +49,7 @@ const SEEN_DISK: readonly string[] = [
   `"oursCount"=${count('/disk', OURS)}`,
 ];
 const SEEN_USERS: readonly string[] = rowsAndCount('users', '/disk', 'slot,file-path', USERS);
+const SEEN_SUBVOLUMES: readonly string[] = rowsAndCount('subvolumes', SUBVOLUMES, SUBVOLUME_PROPERTIES, 'name~"."');
 const FAILURE_FIELD = '"failure"=$w';
 const FAILURE_FIELDS: readonly string[] = [FAILURE_FIELD, '"mounts"=$m', '"pools"=$p'];
 
@@ -69,7 +74,7 @@ export function surveyScript(roots: readonly VolumePath[]): string {
       ...rowsAndCount('disks', '/disk', DISK_PROPERTIES, `slot~${quote(SLOT_PATTERN)}`),
       ...rowsAndCount('files', '/file', 'name,size', `name~${quote(anyFilePathPattern(roots))}`),
       ...rowsAndCount('users', '/disk', 'slot,file-path', 'type=file'),
-      ...rowsAndCount('subvolumes', '/disk/btrfs/subvolume', 'name,parent,read-only', 'name~"."'),
+      ...SEEN_SUBVOLUMES,
     ]),
   ]);
 }
@@ -148,20 +153,35 @@ export function resizeScript({
 
 /**
  * Export off, disk away, if it has no record or one of this cluster that names no node; then the file, if no disk is in the
- * slot and none uses the file, whether the disk went now or in an earlier try.
+ * slot and none uses the file, whether the disk went now or in an earlier try. Copies of it, in snapshots of
+ * the directory that it lies in, are left.
  */
 export function removeScript({ clusterId, ...volume }: Subject & { readonly clusterId: ClusterId }): string {
   return script([
     ...subject(volume),
     ...proveOwned(),
-    ':local w ""',
+    ':local w ""; :local d ""',
     when(OWNED, [
+      forEachRow('/disk', 'file-path', SLOT, [':set d ($i->"file-path")']),
       whenRecordAllows(recordOf(clusterId, ''), catching('w', ['/disk set $o nvme-tcp-export=no', '/disk remove $o'])),
     ]),
     when(`(${count('/disk', SLOT)} = 0) && (${count('/disk', USERS)} = 0)`, [
-      catching('w', [`/file remove [/file find where ${FILES}]`]),
+      forEachRow('/file', 'name', FILES, [
+        ':local t ($i->"name"); :local k 0',
+        forEachCopyFolder([':if ([:len [:find $t ("/" . $u . "/")]] > 0) do={ :set k 1 }']),
+        when('($k = 0) || ($t = $d) || (("/" . $t) = $d)', [
+          catching('w', ['/file remove [/file find where name=$t]']),
+        ]),
+      ]),
     ]),
-    put([...SEEN_DISK, ...rowsAndCount('files', '/file', 'name,size', FILES), ...SEEN_USERS, FAILURE_FIELD]),
+    put([
+      ...SEEN_DISK,
+      '"own"=$d',
+      ...rowsAndCount('files', '/file', 'name,size', FILES),
+      ...SEEN_SUBVOLUMES,
+      ...SEEN_USERS,
+      FAILURE_FIELD,
+    ]),
   ]);
 }
 
@@ -245,6 +265,13 @@ export function poolScript(pool: string): string {
       ...rowsAndCount('pools', '/disk', POOL_PROPERTIES, inSlots([pool])),
     ]),
   ]);
+}
+
+/** With `$u`, the name of each subvolume that holds copies. */
+function forEachCopyFolder(statements: readonly string[]): string {
+  const isCopy = '([:len ($j->"parent")] > 0) || (($j->"read-only") = true)';
+  const rows = print(SUBVOLUMES, SUBVOLUME_PROPERTIES, 'name~"."');
+  return `:foreach j in=${rows} do={ ${when(isCopy, [':local u ($j->"name")', ...statements])} }`;
 }
 
 function subject({ volumeId, roots }: Subject): readonly string[] {

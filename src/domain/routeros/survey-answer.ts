@@ -1,6 +1,7 @@
 import type { ArraySurvey, StrayFile } from '../stock';
 import type { VolumePath } from '../volume-path';
 import { parseVolumes, throwError } from './answer';
+import { copiesIn } from './copies';
 import { type Answer, parseAnswer, type ScriptOutput } from './json-line';
 import { findVolumeOf, withLeadingSlash } from './ownership';
 
@@ -18,15 +19,12 @@ export function parseSurveyAnswer(output: ScriptOutput, roots: readonly VolumePa
 
 function parseStrayFiles(answer: Answer, roots: readonly VolumePath[]): readonly StrayFile[] {
   const used = new Set(answer.rows('users').map((row) => withLeadingSlash(row.text('file-path'))));
-  // A snapshot holds a copy of each backing file of its parent; a read-only subvolume was received from elsewhere.
-  const copies = answer
-    .rows('subvolumes')
-    .filter((row) => row.text('parent') !== '' || row.flag('read-only'))
-    .map((row) => `/${row.text('name')}/`);
+  const isCopy = copiesIn(answer);
   return answer.rows('files').flatMap((row): readonly StrayFile[] => {
     const path = withLeadingSlash(row.text('name'));
     const volumeId = findVolumeOf(path, roots);
-    const isCopy = copies.some((folder) => path.includes(folder));
-    return volumeId === undefined || used.has(path) || isCopy ? [] : [{ volumeId, path, sizeBytes: row.bytes('size') }];
+    return volumeId === undefined || used.has(path) || isCopy(path)
+      ? []
+      : [{ volumeId, path, sizeBytes: row.bytes('size') }];
   });
 }
