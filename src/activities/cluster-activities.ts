@@ -7,6 +7,7 @@ import { Fault } from '../domain/fault';
 import type { Logger } from '../domain/log';
 import { parseNodeId } from '../domain/nqn';
 import { whyStale } from '../domain/stock';
+import { shareNext } from './share-next';
 
 /** As many nodes are asked for one by one; more are found in the list of all. */
 const MOST_SINGLE_NODES = 8;
@@ -22,6 +23,9 @@ interface ClusterParts {
 
 /** What is asked of the cluster, and told it. */
 export function createClusterActivities({ nodes, cluster, logger, onEvent }: ClusterParts): ClusterActivities {
+  // Many volumes are looked at at once, each under its own lock: they share what is the same for all.
+  const listAttachments = shareNext(async () => (await cluster?.listAttachments()) ?? []);
+  const listVolumes = shareNext(async () => (await cluster?.listVolumes()) ?? []);
   return {
     async requireNode(input) {
       const nodeId = parseNodeId(input.nodeId, 'node_id');
@@ -33,7 +37,7 @@ export function createClusterActivities({ nodes, cluster, logger, onEvent }: Clu
     },
     async findStaleAttachments({ volumeId, nodeIds }) {
       if (!cluster) return { stale: [] };
-      const view = { attachments: await cluster.listAttachments(), nodes: await findEach(cluster, nodeIds) };
+      const view = { attachments: await listAttachments(), nodes: await findEach(cluster, nodeIds) };
       return {
         stale: nodeIds.flatMap((nodeId) => {
           const why = whyStale({ volumeId, nodeId }, view);
@@ -42,7 +46,7 @@ export function createClusterActivities({ nodes, cluster, logger, onEvent }: Clu
       };
     },
     async findPersistentVolume({ volumeId }) {
-      return { known: !cluster || (await cluster.listVolumes()).some((volume) => volume.volumeId === volumeId) };
+      return { known: !cluster || (await listVolumes()).some((volume) => volume.volumeId === volumeId) };
     },
     async postEvent(event) {
       logger[event.type === 'Warning' ? 'warn' : 'info'](fieldsOf(event), event.message);

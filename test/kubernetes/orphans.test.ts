@@ -149,6 +149,7 @@ const configOf = ({ kubeconfig }: Kubernetes) => ({
       },
       () => 'nobody was told',
     );
+    expect((await summaries(driver))[0]?.lostVolumes).toContainEqual({ name: volumeId, volumeId, why: 'no-disk' });
     await volumes.end(volumeId);
     await driver.stop();
   });

@@ -372,7 +372,13 @@ describe('parseRemovedAnswer', () => {
     ],
     [
       'its own file, in a snapshot, still there',
-      { ...GONE, ...WITH_FILE, own: filePath, subvolumes: [{ name: 'metal-csi', parent: 'other' }], subvolumesCount: 1 },
+      {
+        ...GONE,
+        ...WITH_FILE,
+        own: filePath,
+        subvolumes: [{ name: 'metal-csi', parent: 'other' }],
+        subvolumesCount: 1,
+      },
       { volume: undefined, fileExists: true },
     ],
     ['gone in spite of an error', { ...GONE, failure: 'no such item' }, { volume: undefined, fileExists: false }],
