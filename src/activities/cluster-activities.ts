@@ -6,7 +6,6 @@ import type { EventReason } from '../domain/event-reason';
 import { Fault } from '../domain/fault';
 import type { Logger } from '../domain/log';
 import { parseNodeId } from '../domain/nqn';
-import { whyStale } from '../domain/stock';
 import { shareNext } from './share-next';
 
 /** As many nodes are asked for one by one; more are found in the list of all. */
@@ -24,7 +23,6 @@ interface ClusterParts {
 /** What is asked of the cluster, and told it. */
 export function createClusterActivities({ nodes, cluster, logger, onEvent }: ClusterParts): ClusterActivities {
   // Many volumes are looked at at once, each under its own lock: they share what is the same for all.
-  const listAttachments = shareNext(async () => (await cluster?.listAttachments()) ?? []);
   const listVolumes = shareNext(async () => (await cluster?.listVolumes()) ?? []);
   return {
     async requireNode(input) {
@@ -34,16 +32,6 @@ export function createClusterActivities({ nodes, cluster, logger, onEvent }: Clu
     },
     async findLostNodes({ nodeIds }) {
       return { lost: cluster ? await findLost(cluster, nodeIds) : [] };
-    },
-    async findStaleAttachments({ volumeId, nodeIds }) {
-      if (!cluster) return { stale: [] };
-      const view = { attachments: await listAttachments(), nodes: await findEach(cluster, nodeIds) };
-      return {
-        stale: nodeIds.flatMap((nodeId) => {
-          const why = whyStale({ volumeId, nodeId }, view);
-          return why ? [{ nodeId, why }] : [];
-        }),
-      };
     },
     async findPersistentVolume({ volumeId }) {
       return { known: !cluster || (await listVolumes()).some((volume) => volume.volumeId === volumeId) };

@@ -1,15 +1,24 @@
 import type { ClusterPort } from '../adapters/kubernetes/port';
 import type { DisksPort } from '../adapters/routeros/port';
-import type { ReconcileActivities } from '../contract/activities';
+import type { ArrayActivities, ReconcileActivities } from '../contract/activities';
 import type { FindingsDto, ReconcileSummary } from '../contract/reconcile';
 import { type ClusterId, parseClusterId } from '../domain/record';
-import { type ArraySurvey, type ClusterView, type Findings, type LostVolume, takeStock } from '../domain/stock';
+import {
+  type ArraySurvey,
+  type ClusterView,
+  type Findings,
+  type LostVolume,
+  takeStock,
+  whyStale,
+} from '../domain/stock';
+import { shareNext } from './share-next';
 
 /** Most of each kind that one run takes up: what it returns is stored in a history. */
 const MOST_FINDINGS = 1_000;
 
 interface ReconcileParts {
   readonly disks: Pick<DisksPort, 'survey'>;
+  readonly array: Pick<ArrayActivities, 'findAttachments'>;
   /** Undefined: there is no Kubernetes. */
   readonly cluster: ClusterPort | undefined;
   /** Told of each look at the RDS and each run that has ended. */
@@ -17,7 +26,10 @@ interface ReconcileParts {
 }
 
 /** What reconcile asks of the RDS and the cluster together. */
-export function createReconcileActivities({ disks, cluster, onPass }: ReconcileParts): ReconcileActivities {
+export function createReconcileActivities(parts: ReconcileParts): ReconcileActivities {
+  const { disks, array, cluster, onPass } = parts;
+  // Many volumes are looked at at once, each under its own lock: they share what is the same for all.
+  const listAttachments = shareNext(async () => (await cluster?.listAttachments()) ?? []);
   return {
     async takeStock(input) {
       const clusterId = parseClusterId(input.clusterId, 'clusterId');
@@ -28,11 +40,27 @@ export function createReconcileActivities({ disks, cluster, onPass }: ReconcileP
       const lostVolumes = await confirmLosses(findings.lostVolumes, disks);
       return { ...cut({ ...findings, lostVolumes }), seen: countSeen(clusterId, survey, view) };
     },
+    async confirmStale({ volumeId, clusterId, nodeIds }) {
+      const { attachments, ...found } = await array.findAttachments({ volumeId, clusterId });
+      const named = nodeIds.filter((nodeId) => attachments.some((held) => held.nodeId === nodeId));
+      if (!cluster || named.length === 0) return { ...found, named: named.length, stale: [] };
+      const view = { attachments: await listAttachments(), nodes: await findNodes(cluster, named) };
+      const stale = named.flatMap((nodeId) => {
+        const why = whyStale({ volumeId, nodeId }, view);
+        return why ? [{ nodeId, why }] : [];
+      });
+      return { ...found, named: named.length, stale };
+    },
     recordPass: (pass) => {
       onPass(pass);
       return Promise.resolve();
     },
   };
+}
+
+async function findNodes(cluster: ClusterPort, nodeIds: readonly string[]) {
+  const found = await Promise.all(nodeIds.map((nodeId) => cluster.findNode(nodeId)));
+  return found.filter((node) => node !== undefined);
 }
 
 async function lookAtCluster(cluster: ClusterPort): Promise<ClusterView> {

@@ -1,4 +1,3 @@
-import type { StaleAttachment } from '../domain/stock';
 import type { ClusterEventDto } from './cluster-events';
 import type {
   AttachResult,
@@ -17,7 +16,7 @@ import type {
   UnpublishVolumeInput,
   UnstageVolumeInput,
 } from './operations';
-import type { FindingsDto, ReconcileSummary } from './reconcile';
+import type { ConfirmedStaleDto, FindingsDto, ReconcileSummary } from './reconcile';
 
 /**
  * What is done on the RDS. Each states a wish and returns only when the RDS has read back as wished; each is idempotent and goes
@@ -56,6 +55,15 @@ export interface MetricsActivities {
 export interface ReconcileActivities {
   /** What the two differ in, now. Changes nothing. */
   takeStock(input: { readonly clusterId: string }): Promise<FindingsDto>;
+  /**
+   * Which of these nodes the record names and do not have the volume any more, asked now: they are gone, or no VolumeAttachment backs
+   * it. The record first: what is found is found of just that text. Without Kubernetes none. Throws ClusterUnreachable.
+   */
+  confirmStale(input: {
+    readonly volumeId: string;
+    readonly clusterId: string;
+    readonly nodeIds: readonly string[];
+  }): Promise<ConfirmedStaleDto>;
   /** A run has ended: for metrics. */
   recordPass(pass: { readonly summary: ReconcileSummary; readonly seconds: number }): Promise<void>;
 }
@@ -72,14 +80,6 @@ export interface ClusterActivities {
   requireNode(input: { readonly nodeId: string }): Promise<void>;
   /** Which of these nodes are lost, asked now. Without Kubernetes none is. Throws ClusterUnreachable: then nobody knows. */
   findLostNodes(input: { readonly nodeIds: readonly string[] }): Promise<{ readonly lost: readonly LostNodeDto[] }>;
-  /**
-   * Which of these nodes do not have the volume any more, asked now: they are gone, or no VolumeAttachment backs it. Without
-   * Kubernetes none. Throws ClusterUnreachable.
-   */
-  findStaleAttachments(input: {
-    readonly volumeId: string;
-    readonly nodeIds: readonly string[];
-  }): Promise<{ readonly stale: readonly Pick<StaleAttachment, 'nodeId' | 'why'>[] }>;
   /** Whether a PersistentVolume is about this volume, asked now; without Kubernetes, and of any doubt, one is. Throws ClusterUnreachable. */
   findPersistentVolume(input: { readonly volumeId: string }): Promise<{ readonly known: boolean }>;
   /** Tells people. Never fails: what cannot be posted, and all without Kubernetes, is in the log alone. */

@@ -1,4 +1,5 @@
 import { type Findings, type LostVolume, ORPHAN_KINDS, type Orphan, type StaleAttachment } from '../domain/stock';
+import type { FoundAttachments } from './operations';
 
 /**
  * Reconcile: its input, its findings and its summary, as they are stored in histories and shown in the Web UI. Grows, never renames.
@@ -45,6 +46,13 @@ export type RepairDto =
   | { readonly kind: 'clear-attachments'; readonly stale: readonly Pick<StaleAttachment, 'nodeId' | 'why'>[] }
   | { readonly kind: 'restore-export' }
   | { readonly kind: 'delete-orphan' };
+
+/** What has been found of a volume's stale attachments, under its lock. */
+export interface ConfirmedStaleDto extends Omit<FoundAttachments, 'attachments'> {
+  /** How many of the nodes that were asked about the record names. */
+  readonly named: number;
+  readonly stale: readonly Pick<StaleAttachment, 'nodeId' | 'why'>[];
+}
 
 export interface RepairResult {
   readonly done: boolean;

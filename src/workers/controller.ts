@@ -121,14 +121,16 @@ interface WorkerParts {
 function workerOptionsOf(config: ControllerConfig, { array, cluster, port, logger, metrics }: WorkerParts) {
   const interceptor = createActivityInterceptor({ logger, waitingFor: () => array.whyDown });
   const onAttachment = createAttachmentListener({ cluster, metrics, logger });
+  const arrayActivities = createArrayActivities({ disks: array.disks, fencing: config.fencing, onAttachment });
+  const onPass = metrics.observePass;
   return {
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: { codePath: WORKFLOW_BUNDLE },
     activities: {
-      ...createArrayActivities({ disks: array.disks, fencing: config.fencing, onAttachment }),
+      ...arrayActivities,
       ...cluster,
       ...createMetricsActivities({ onOutcome: metrics.observeOutcome }),
-      ...createReconcileActivities({ disks: array.disks, cluster: port, onPass: metrics.observePass }),
+      ...createReconcileActivities({ disks: array.disks, array: arrayActivities, cluster: port, onPass }),
     },
     interceptors: { activity: [interceptor] },
     // More would only wait for a free exec: so they wait in Temporal, where another replica may take them.

@@ -1,5 +1,5 @@
 import type { RepairDto, RepairResult, RepairVolumeInput } from '../contract/reconcile';
-import { array, cluster } from './activities';
+import { array, cluster, reconciler } from './activities';
 import { tellHoldersChanged } from './migration-watch';
 import { tell } from './tell';
 
@@ -17,20 +17,18 @@ export async function repairVolume(input: RepairVolumeInput): Promise<RepairResu
 
 async function clearAttachments(
   { volumeId, clusterId }: RepairVolumeInput,
-  { stale }: RepairOf<'clear-attachments'>,
+  { stale: suspects }: RepairOf<'clear-attachments'>,
 ): Promise<RepairResult> {
-  // The record first: what is judged is judged of just this text, and cleared only while it stands.
-  const { attachments, comment, claim, migratingNodeIds } = await array.findAttachments({ volumeId, clusterId });
-  const named = stale
-    .map(({ nodeId }) => nodeId)
-    .filter((nodeId) => attachments.some((held) => held.nodeId === nodeId));
-  if (named.length === 0) return { done: false, what: `${volumeId}: given back meanwhile` };
-  const judged = await cluster.findStaleAttachments({ volumeId, nodeIds: named });
-  if (judged.stale.length === 0) return { done: false, what: `${volumeId}: ${named.join(', ')} may have it after all` };
-  const nodeIds = judged.stale.map(({ nodeId }) => nodeId);
+  const suspected = suspects.map(({ nodeId }) => nodeId);
+  const found = await reconciler.confirmStale({ volumeId, clusterId, nodeIds: suspected });
+  const { named, stale, comment, claim, migratingNodeIds } = found;
+  if (named === 0) return { done: false, what: `${volumeId}: given back meanwhile` };
+  if (stale.length === 0) return { done: false, what: `${volumeId}: ${suspected.join(', ')} may have it after all` };
+  const nodeIds = stale.map(({ nodeId }) => nodeId);
+  // Only while the record still is the one that this was found of.
   await array.clearAttachments({ volumeId, clusterId, nodeIds, judgedComment: comment });
   if (migratingNodeIds) await tellHoldersChanged(volumeId);
-  const what = `${volumeId}: cleared from ${judged.stale.map(formatStale).join(', ')}`;
+  const what = `${volumeId}: cleared from ${stale.map(formatStale).join(', ')}`;
   const message = `${what}; it can be attached to another node now`;
   await tell({
     reason: 'StaleAttachmentCleared',

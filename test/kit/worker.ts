@@ -34,14 +34,20 @@ export async function startTestWorker(options: TestWorkerOptions) {
   const attachments: AttachmentEvent[] = [];
   const passes: ReconcileSummary[] = [];
   const connection = await connectTestWorker(test.address);
+  const array = createArrayActivities({ disks, fencing, onAttachment: (event) => attachments.push(event) });
   const worker = await Worker.create({
     connection,
     namespace: test.namespace,
     taskQueue: CONTROLLER_TASK_QUEUE,
     workflowBundle: testWorkflowBundle(),
     activities: {
-      ...createArrayActivities({ disks, fencing, onAttachment: (event) => attachments.push(event) }),
-      ...createReconcileActivities({ disks, cluster, onPass: ({ summary }) => passes.push(summary) }),
+      ...array,
+      ...createReconcileActivities({
+        disks,
+        array,
+        cluster,
+        onPass: ({ summary }) => passes.push(summary),
+      }),
       ...createClusterActivities({ nodes, cluster, logger: silent, onEvent: () => {} }),
       ...createMetricsActivities({ onOutcome: (outcome) => outcomes.push(outcome) }),
     },
