@@ -44,7 +44,9 @@ export function createReconcileActivities(parts: ReconcileParts): ReconcileActiv
       const { attachments, ...found } = await array.findAttachments({ volumeId, clusterId });
       const named = nodeIds.filter((nodeId) => attachments.some((held) => held.nodeId === nodeId));
       if (!cluster || named.length === 0) return { ...found, named: named.length, stale: [] };
-      const view = { attachments: await listAttachments(), nodes: await findNodes(cluster, named) };
+      const nodes = await findNodes(cluster, named);
+      // Of a node that is gone nothing more needs to be asked.
+      const view = { nodes, attachments: nodes.length === 0 ? [] : await listAttachments() };
       const stale = named.flatMap((nodeId) => {
         const why = whyStale({ volumeId, nodeId }, view);
         return why ? [{ nodeId, why }] : [];
