@@ -51,14 +51,16 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
   const { connector, fileSystems, notes, nodeId } = parts;
   const { volumeId, target, stagingTargetPath, mode, runId } = stage;
   const note = await findNote(parts, stage);
-  const { connected } = await findConnection(parts, target.nqn);
-  // Without a connection a note is of before a reboot, or of a device that the kernel gave up: whatever of it is mounted is dead.
-  if (note && !connected) await unmountAll(parts, stagingTargetPath);
-  if (note && connected && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
+  // By the note's own NQN: asked for under another one, a volume that is in use would look like one that is gone.
+  const staged = note !== undefined && (await findConnection(parts, note.nqn)).connected;
+  if (staged && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
     throw new Fault('StagedDifferently', `${volumeId} is staged at ${stagingTargetPath} already, in another way`);
   }
-  if (!note && connected) await requireSameElsewhere(parts, stage);
-  if (!note || !connected) {
+  // Without a connection a note is of before a reboot, or of a device that the kernel gave up: whatever of it is mounted is dead.
+  if (note && !staged) await unmountAll(parts, stagingTargetPath);
+  if (!staged) {
+    const { connected } = await findConnection(parts, target.nqn);
+    if (!note) await requireSameElsewhere(parts, stage);
     // Before the act: a process that dies between the two leaves a note of too much, never a connection that nobody knows of.
     const connectedBy = connected ? undefined : runId;
     await notes.write({
@@ -81,11 +83,15 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
   await fileSystems.setReadOnly(device.path, mode.kind === 'block' && mode.readOnly);
 }
 
-/** A device is read-only, or a file system's, at all staging paths or at none: a second one changes nothing for the first. */
-async function requireSameElsewhere({ notes }: NodeParts, { volumeId, mode }: Stage): Promise<void> {
-  const other = await notes.findOf(volumeId);
-  if (!other || (other.mode.kind === mode.kind && (mode.kind === 'mount' || other.mode.readOnly === mode.readOnly)))
-    return;
+/**
+ * A volume has one NQN, and its device is read-only, or a file system's, at all staging paths or at none: a second one changes
+ * nothing for the first.
+ */
+async function requireSameElsewhere(parts: NodeParts, { volumeId, target, mode }: Stage): Promise<void> {
+  const other = await parts.notes.findOf(volumeId);
+  if (!other || !(await findConnection(parts, other.nqn)).connected) return;
+  const isSameKind = other.mode.kind === mode.kind && (mode.kind === 'mount' || other.mode.readOnly === mode.readOnly);
+  if (isSameKind && other.nqn === target.nqn) return;
   throw new Fault('StagedDifferently', `${volumeId} is staged at ${other.stagingTargetPath} already, in another way`);
 }
 
