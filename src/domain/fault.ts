@@ -72,6 +72,8 @@ export const FAULTS = {
   MountBusy: passing('UNAVAILABLE'),
   /** Staged at this path already, in another way. */
   StagedDifferently: final('ALREADY_EXISTS'),
+  /** A stage has failed, and so has taking back what it had made: no answer may say that nothing of it is there. */
+  StageNotUndone: final('UNAVAILABLE'),
   /** Published at this path already, in another way. */
   PublishedDifferently: final('ALREADY_EXISTS'),
   /** Not staged on this node, so it cannot be published or grown here. */

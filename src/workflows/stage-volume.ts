@@ -1,5 +1,7 @@
 import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import { faultOf } from '../contract/failure';
 import type { StageVolumeInput } from '../contract/operations';
+import { Fault } from '../domain/fault';
 import { nodeActivitiesOf } from './node-activities';
 
 /** Makes a volume usable on a node: connected and, unless it is raw block, with its file system mounted at the staging path. */
@@ -13,7 +15,20 @@ export async function stageVolume(input: StageVolumeInput): Promise<void> {
     await node.mountStaging(step);
   } catch (error) {
     // Cancelled or failed: nothing of this run stays, and nothing of another is touched.
-    await CancellationScope.nonCancellable(() => node.undoStage(step));
+    await CancellationScope.nonCancellable(() => node.undoStage(step)).catch((undoError: unknown) => {
+      throw notUndone(input.volumeId, error, undoError);
+    });
     throw error;
   }
+}
+
+/** Its code says "perhaps staged": at any other the kubelet takes the volume for free, and never asks to unstage it. */
+function notUndone(volumeId: string, error: unknown, undoError: unknown): Fault {
+  const [why, left] = [error, undoError].map(
+    (each) => faultOf(each, 'it')?.message ?? 'a bug, told by the log of the node',
+  );
+  return new Fault(
+    'StageNotUndone',
+    `${volumeId}: not staged: ${why}; and what was begun could not be undone: ${left}`,
+  );
 }

@@ -2,18 +2,23 @@ import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, errorOf, type Node, startDriver } from '../kit/driver';
 import { createPodVolume, isRoot, loopsOf, mountsOf } from '../kit/pod';
+import { createSteps } from '../kit/steps';
 
 let driver: Driver;
 let node: Node;
+/** Its steps are stopped and failed. */
+let shaky: Node;
+const steps = createSteps();
 
 (isRoot ? describe : describe.skip)('a node', () => {
   beforeAll(async () => {
     driver = await startDriver();
-    node = await driver.startNode('node-a');
+    [node, shaky] = await Promise.all([driver.startNode('node-a'), driver.startNode('node-b', { env: steps.env })]);
   });
 
   afterAll(async () => {
     await driver.stop();
+    steps.close();
   });
 
   it.each(['the same', 'another'])(
@@ -33,4 +38,21 @@ let node: Node;
       await expect(volume.end(node)).resolves.toBeUndefined();
     },
   );
+
+  it('does not say of a stage that failed and could not be undone that it is over', async () => {
+    const volume = await createPodVolume(driver);
+    const pod = volume.on(shaky);
+    const mount = steps.set({ at: 'mount', act: 'fails', on: `*${volume.volumeId}*` });
+    const detach = steps.set({ at: 'losetup', act: 'fails', on: `--detach *${volume.volumeId}*` });
+    const error = await errorOf(shaky.csi.stage(pod.stage));
+    expect([status[error.code], error.details]).toEqual([
+      'UNAVAILABLE',
+      expect.stringMatching(/not staged: .*mount .*could not be undone: .*losetup --detach/),
+    ]);
+    expect(loopsOf(volume.volumeId)).toHaveLength(1);
+    mount.release();
+    detach.release();
+    await shaky.csi.unstage(pod.unstage);
+    await expect(volume.end(shaky)).resolves.toBeUndefined();
+  });
 });
