@@ -258,7 +258,8 @@ async function requireThere({ paths }: NodeParts, { volumeId, volumePath, mounte
 
 async function getDevice({ connector }: NodeParts, { volumeId, target }: Stage): Promise<Device> {
   const device = await connector.find(target.nqn);
-  if (!device) throw new Fault('ConnectFailed', `${volumeId} is not connected any more`);
+  // Trying this step again would wait for ever: the step that connects is done.
+  if (!device) throw new Fault('ConnectionLost', `${volumeId} is not connected any more: the next stage begins anew`);
   return device;
 }
 

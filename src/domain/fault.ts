@@ -62,6 +62,8 @@ export const FAULTS = {
   NodeTimeout: passing('UNAVAILABLE'),
   /** The node cannot connect to the volume's export now. */
   ConnectFailed: passing('UNAVAILABLE'),
+  /** The connection that an earlier step has made is gone (a reboot): only the whole operation, begun anew, makes it again. */
+  ConnectionLost: final('UNAVAILABLE'),
   /** The device has something on it, or something that cannot be told, and is not formatted; the message says what was found. */
   DeviceNotBlank: final('FAILED_PRECONDITION'),
   /** There is no file system on the device, and none may be made: it is wanted read-only. */

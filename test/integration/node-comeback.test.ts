@@ -1,7 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, errorOf, type Node, startDriver } from '../kit/driver';
 import { createPodVolume, isRoot, loopsOf, mountsOf } from '../kit/pod';
+import { untilOk } from '../kit/step-cases';
 import { createSteps } from '../kit/steps';
 
 let driver: Driver;
@@ -9,6 +11,8 @@ let node: Node;
 /** Its steps are stopped and failed. */
 let shaky: Node;
 const steps = createSteps();
+
+type Volume = Awaited<ReturnType<typeof createPodVolume>>;
 
 (isRoot ? describe : describe.skip)('a node', () => {
   beforeAll(async () => {
@@ -19,6 +23,16 @@ const steps = createSteps();
   afterAll(async () => {
     await driver.stop();
     steps.close();
+  });
+
+  it('back from a reboot in the middle of a format stages the volume when it is asked again', async () => {
+    const volume = await createPodVolume(driver);
+    await killInFormat(volume);
+    disconnect(volume.volumeId);
+    shaky = await driver.startNode('node-b', { env: steps.env });
+    await untilOk(() => shaky.csi.stage(volume.on(shaky).stage, 10_000));
+    await shaky.csi.publish(volume.on(shaky).publish);
+    await expect(volume.end(shaky)).resolves.toBeUndefined();
   });
 
   it.each(['the same', 'another'])(
@@ -56,3 +70,18 @@ const steps = createSteps();
     await expect(volume.end(shaky)).resolves.toBeUndefined();
   });
 });
+
+/** Killed with its mkfs before that has written anything. */
+async function killInFormat(volume: Volume): Promise<void> {
+  const step = steps.set({ at: 'mkfs.ext4', act: 'before', on: `*${volume.volumeId}*` });
+  const lost = shaky.csi.stage(volume.on(shaky).stage, 60_000).catch(() => 'lost');
+  await step.reached();
+  await shaky.program.kill();
+  step.kill();
+  await lost;
+}
+
+/** What a reboot does. */
+function disconnect(volumeId: string): void {
+  for (const loop of loopsOf(volumeId)) execFileSync('losetup', ['--detach', `/dev/${loop.split('/')[3]}`]);
+}
