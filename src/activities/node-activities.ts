@@ -4,6 +4,7 @@ import type { StageNote } from '../adapters/stage-notes/port';
 import type { NodeActivities, StageStep } from '../contract/activities';
 import { Fault } from '../domain/fault';
 import { parseFileSystem } from '../domain/file-system';
+import type { SubsystemNqn } from '../domain/nqn';
 import { type Bytes, formatBytes, parseBytes } from '../domain/size';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
 import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
@@ -143,6 +144,16 @@ async function isStillBlank({ fileSystems }: NodeParts, device: Device): Promise
   }
 }
 
+/**
+ * Before the volume leaves this node: of a format that has written nothing no mark stays. Another node may make a file system on it
+ * now, and should that ever be damaged, it would look here like the half of ours.
+ */
+async function forgetFormatOfBlank(parts: NodeParts, volumeId: VolumeId, nqn: SubsystemNqn): Promise<void> {
+  if (!(await parts.notes.isFormatting(volumeId))) return;
+  const { device } = await findConnection(parts, nqn);
+  if (device && (await isStillBlank(parts, device))) await parts.notes.setFormatting(volumeId, false);
+}
+
 async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
   const { mounts, notes, paths } = parts;
   const { volumeId, mode, stagingTargetPath, runId } = stage;
@@ -187,7 +198,10 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
     if (note.mountedBy === runId) await notes.write({ ...note, mountedBy: undefined });
     return;
   }
-  if (note.connectedBy === runId) await connector.disconnect(note.nqn);
+  if (note.connectedBy === runId) {
+    await forgetFormatOfBlank(parts, volumeId, note.nqn);
+    await connector.disconnect(note.nqn);
+  }
   await notes.remove({ volumeId, stagingTargetPath });
 }
 
@@ -213,6 +227,7 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
   }
   // mountinfo forgets a mount before its last data is written.
   if (device) await fileSystems.requireUnused(device.path);
+  await forgetFormatOfBlank(parts, volumeId, nqn);
   await connector.disconnect(nqn);
   if ((await findConnection(parts, nqn)).connected)
     throw new Fault('NodeTimeout', `${volumeId}: the kernel still has its connection`);

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, errorOf, type Node, startDriver } from '../kit/driver';
-import { createPodVolume, isRoot, loopsOf, mountsOf } from '../kit/pod';
+import { createPodVolume, filesOf, isRoot, loopsOf, mountsOf } from '../kit/pod';
 import { untilOk } from '../kit/step-cases';
 import { createSteps } from '../kit/steps';
 
@@ -32,6 +34,32 @@ type Volume = Awaited<ReturnType<typeof createPodVolume>>;
     shaky = await driver.startNode('node-b', { env: steps.env });
     await untilOk(() => shaky.csi.stage(volume.on(shaky).stage, 10_000));
     await shaky.csi.publish(volume.on(shaky).publish);
+    await expect(volume.end(shaky)).resolves.toBeUndefined();
+  });
+
+  it('forgets a format that has written nothing, and never formats what another node has made since', async () => {
+    const volume = await createPodVolume(driver);
+    await killInFormat(volume);
+    shaky = await driver.startNode('node-b', { env: steps.env });
+    const [there, here] = [volume.on(shaky), volume.on(node)];
+    await shaky.csi.unstage(there.unstage, 60_000);
+    expect(filesOf(volume.volumeId, shaky)).toEqual([]);
+    await node.csi.stage(here.stage);
+    await node.csi.publish(here.publish);
+    writeFileSync(path.join(here.targetPath, 'data'), 'precious');
+    await node.csi.unpublish(here.unpublish);
+    await node.csi.unstage(here.unstage);
+    // Its superblock is lost; the copies of it could mend all.
+    execFileSync('dd', ['if=/dev/zero', `of=${imageOf(volume)}`, 'bs=1024', 'seek=1', 'count=1', 'conv=notrunc'], {
+      stdio: 'pipe',
+    });
+    const { ino, blocks } = statSync(imageOf(volume));
+    const error = await errorOf(shaky.csi.stage(there.stage));
+    expect([status[error.code], error.details]).toEqual([
+      'FAILED_PRECONDITION',
+      expect.stringContaining('never format'),
+    ]);
+    expect(statSync(imageOf(volume))).toMatchObject({ ino, blocks });
     await expect(volume.end(shaky)).resolves.toBeUndefined();
   });
 
@@ -84,4 +112,9 @@ async function killInFormat(volume: Volume): Promise<void> {
 /** What a reboot does. */
 function disconnect(volumeId: string): void {
   for (const loop of loopsOf(volumeId)) execFileSync('losetup', ['--detach', `/dev/${loop.split('/')[3]}`]);
+}
+
+function imageOf(volume: Volume): string {
+  const { volumeId, volumeContext } = volume.on(node).stage;
+  return path.join(path.dirname(node.kubeletDir), 'rds/files', volumeContext['volumePath'] ?? '', `${volumeId}.img`);
 }
