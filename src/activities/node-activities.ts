@@ -20,10 +20,16 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
     const stage = await stageOf(step);
     await parts.inTurn(stage.volumeId, () => act(parts, stage));
   };
+  /** Asked when its turn has come, right before it acts, by the path that the kubelet has named. */
+  const ifWanted = (act: (parts: NodeParts, stage: Stage) => Promise<void>) => (step: StageStep) =>
+    inTurn(step, (all, stage) => {
+      all.demand.require({ volumeId: stage.volumeId, stagingTargetPath: step.stagingTargetPath });
+      return act(all, stage);
+    });
   return {
-    connectVolume: (step) => inTurn(step, connectVolume),
-    prepareFileSystem: (step) => inTurn(step, prepareFileSystem),
-    mountStaging: (step) => inTurn(step, mountStaging),
+    connectVolume: ifWanted(connectVolume),
+    prepareFileSystem: ifWanted(prepareFileSystem),
+    mountStaging: ifWanted(mountStaging),
     undoStage: (step) => inTurn(step, undoStage),
     unstageVolume: async (input) => {
       const volumeId = parseVolumeId(input.volumeId);

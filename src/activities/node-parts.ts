@@ -4,6 +4,7 @@ import type { StageNote, StageNotesPort } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
 import { type NodeId, type NqnPrefix, type SubsystemNqn, subsystemNqnOf } from '../domain/nqn';
 import type { VolumeId } from '../domain/volume-id';
+import type { StageDemand } from './stage-demand';
 import type { InTurn } from './turns';
 
 /** What a node does its work with. */
@@ -16,6 +17,8 @@ export interface NodeParts {
   readonly notes: StageNotesPort;
   /** Acts on one volume never overlap in this process, whoever asks for them. */
   readonly inTurn: InTurn;
+  /** What is staged is what the kubelet still asks for. */
+  readonly demand: Pick<StageDemand, 'require'>;
   /** All paths are below it: the kubelet's own. */
   readonly kubeletDir: string;
   /** For volumes whose note is gone: what their NQNs begin with. */

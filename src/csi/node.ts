@@ -53,6 +53,10 @@ export interface LocalVolumes {
 
 interface NodeServiceOptions extends NodeOptions {
   readonly run: RunOperation;
+  /** Told of each stage that is asked for, until the function that it returns is called. */
+  readonly demand: {
+    ask(place: { readonly volumeId: VolumeId; readonly stagingTargetPath: string }): () => void;
+  };
   readonly local: LocalVolumes;
   /** 0: no limit known. */
   readonly maxVolumes: number;
@@ -62,10 +66,12 @@ interface NodeServiceOptions extends NodeOptions {
 
 /** The CSI Node service. */
 export function createNodeService(options: NodeServiceOptions, scope: UnaryScope) {
-  const { run, local, nodeId, maxVolumes, topology } = options;
+  const { run, demand, local, nodeId, maxVolumes, topology } = options;
   return {
     nodeStageVolume: unary(scope, 'NodeStageVolume', async (request, patience) => {
-      await run(parseStageRequest(request, options), patience);
+      const operation = parseStageRequest(request, options);
+      const end = demand.ask({ ...operation.input, volumeId: operation.volumeId });
+      await run(operation, patience).finally(end);
       return {};
     }),
     nodeUnstageVolume: unary(scope, 'NodeUnstageVolume', async (request, patience) => {

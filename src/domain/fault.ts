@@ -76,6 +76,10 @@ export const FAULTS = {
   StagedDifferently: final('ALREADY_EXISTS'),
   /** A stage has failed, and so has taking back what it had made: no answer may say that nothing of it is there. */
   StageNotUndone: final('UNAVAILABLE'),
+  /** The node's process has begun anew, and nobody has asked it for this stage yet: perhaps nobody wants it any more. */
+  StageUnasked: passing('UNAVAILABLE'),
+  /** Nobody has asked for this stage for long: it is given up, and undone. */
+  StageUnwanted: final('UNAVAILABLE'),
   /** Published at this path already, in another way. */
   PublishedDifferently: final('ALREADY_EXISTS'),
   /** Not staged on this node, so it cannot be published or grown here. */

@@ -6,6 +6,7 @@ import { createActivityInterceptor } from '../activities/interceptor';
 import { createLocalVolumes } from '../activities/local-volumes';
 import { createNodeActivities } from '../activities/node-activities';
 import type { NodeParts } from '../activities/node-parts';
+import { createStageDemand, type StageDemand } from '../activities/stage-demand';
 import { createTurns } from '../activities/turns';
 import { createFileSystems } from '../adapters/mount/file-systems';
 import { createMounts } from '../adapters/mount/mounts';
@@ -56,7 +57,8 @@ interface NodeProcess {
 export async function runNode(config: NodeConfig, { logger, signal }: NodeProcess): Promise<void> {
   Runtime.install(temporalRuntimeOptions(logger));
   const metrics = createNodeMetrics();
-  const parts = partsOf(config, logger);
+  const demand = createStageDemand();
+  const parts = partsOf(config, { logger, demand });
   const temporal = createTemporalClient(config.temporal);
   monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
@@ -78,6 +80,7 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
     signal,
     observe: metrics.observeRpc,
     parts,
+    demand,
     run: createOperations(temporal.client),
   });
   logger.info({ endpoint: config.socketPath, nodeId: config.nodeId }, 'the node serves');
@@ -91,13 +94,17 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   await endWithin(end, logger);
 }
 
-function partsOf({ nodeId, nqnPrefix, kubeletDir, driverName, connector }: NodeConfig, logger: Logger): NodeParts {
+function partsOf(
+  { nodeId, nqnPrefix, kubeletDir, driverName, connector }: NodeConfig,
+  { logger, demand }: { readonly logger: Logger; readonly demand: StageDemand },
+): NodeParts {
   const processes = createProcesses({ logger });
   const mounts = createMounts({ processes });
   return {
     nodeId,
     nqnPrefix,
     kubeletDir,
+    demand,
     mounts,
     connector: connectorOf(connector, { processes, mounts, nodeId }),
     fileSystems: createFileSystems({ processes, mounts }),
@@ -129,17 +136,21 @@ interface ServedParts {
   readonly signal: AbortSignal;
   readonly observe: ObserveRpc;
   readonly parts: NodeParts;
+  readonly demand: StageDemand;
   readonly run: RunOperation;
 }
 
-async function serve(config: NodeConfig, { logger, signal, observe, parts, run }: ServedParts): Promise<CsiServer> {
+async function serve(
+  config: NodeConfig,
+  { logger, signal, observe, parts, demand, run }: ServedParts,
+): Promise<CsiServer> {
   const scope = { logger, observe, stopping: signal };
   const { driverName, nodeId, kubeletDir, maxVolumes, topology, socketPath } = config;
   const identity = { driverName, version: VERSION, ready: () => true };
   // The kubelet may be told either; where there is none yet, there is no link.
   const resolved = await realpath(kubeletDir).catch(() => kubeletDir);
   const kubeletDirs = [...new Set([kubeletDir, resolved])];
-  const node = { nodeId, kubeletDirs, maxVolumes, topology, run, local: createLocalVolumes(parts) };
+  const node = { nodeId, kubeletDirs, maxVolumes, topology, run, demand, local: createLocalVolumes(parts) };
   return await startCsiServer({
     socketPath,
     services: [

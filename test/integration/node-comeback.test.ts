@@ -3,10 +3,11 @@ import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Driver, errorOf, type Node, startDriver } from '../kit/driver';
+import { type Driver, errorOf, type Node, startDriver, waitFor } from '../kit/driver';
 import { createPodVolume, filesOf, isRoot, loopsOf, mountsOf } from '../kit/pod';
+import { publishOf } from '../kit/requests';
 import { untilOk } from '../kit/step-cases';
-import { createSteps } from '../kit/steps';
+import { createSteps, type Step } from '../kit/steps';
 
 let driver: Driver;
 let node: Node;
@@ -35,6 +36,29 @@ type Volume = Awaited<ReturnType<typeof createPodVolume>>;
     await untilOk(() => shaky.csi.stage(volume.on(shaky).stage, 10_000));
     await shaky.csi.publish(volume.on(shaky).publish);
     await expect(volume.end(shaky)).resolves.toBeUndefined();
+  });
+
+  it('that died in a stage, and was detached meanwhile, does not stage by itself what another node has', async () => {
+    const volume = await createPodVolume(driver);
+    const { volumeId } = volume;
+    await driver.csi.publishVolume(publishOf(volumeId, 'node-b'));
+    await killInStage(volume, { at: 'losetup', act: 'before', on: `--find *${volumeId}*` });
+    // Its machine is off, a person says so, and Kubernetes detaches by force.
+    await driver.csi.unpublishVolume({ volumeId, nodeId: 'node-b' });
+    await driver.csi.publishVolume(publishOf(volumeId, 'node-a'));
+    const here = volume.on(node);
+    await node.csi.stage(here.stage);
+    await node.csi.publish(here.publish);
+
+    shaky = await driver.startNode('node-b', { env: steps.env });
+    await waitFor(
+      async () => (await shaky.log()).includes('waits to be asked for it again'),
+      async () => `node-b was not given its old stage, or has done it: ${mountsOf(volumeId).join(', ')}`,
+    );
+    expect(mountsOf(volumeId)).toEqual([here.stagingTargetPath, here.targetPath]);
+    expect(loopsOf(volumeId)).toHaveLength(1);
+    await shaky.csi.unstage(volume.on(shaky).unstage, 60_000);
+    await expect(volume.end(node)).resolves.toBeUndefined();
   });
 
   it('forgets a format that has written nothing, and never formats what another node has made since', async () => {
@@ -101,7 +125,11 @@ type Volume = Awaited<ReturnType<typeof createPodVolume>>;
 
 /** Killed with its mkfs before that has written anything. */
 async function killInFormat(volume: Volume): Promise<void> {
-  const step = steps.set({ at: 'mkfs.ext4', act: 'before', on: `*${volume.volumeId}*` });
+  await killInStage(volume, { at: 'mkfs.ext4', act: 'before', on: `*${volume.volumeId}*` });
+}
+
+async function killInStage(volume: Volume, at: Step): Promise<void> {
+  const step = steps.set(at);
   const lost = shaky.csi.stage(volume.on(shaky).stage, 60_000).catch(() => 'lost');
   await step.reached();
   await shaky.program.kill();
