@@ -132,7 +132,8 @@ async function publishDevice(parts: NodeParts, wish: PublishWish, { device, note
   }
   const others = (await devicesOf(parts, note, device)).filter((path) => path !== targetPath);
   requireAlone(wish, others);
-  await notes.write({ ...note, devicesAt: [...others, targetPath] });
+  const kept = note.devicesAt.filter((path) => others.includes(path));
+  await notes.write({ ...note, devicesAt: [...kept, targetPath] });
   await paths.ensureDeviceNode({ path: targetPath, major, minor });
 }
 

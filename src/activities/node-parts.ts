@@ -80,10 +80,15 @@ export function placeOf({ paths, kubeletDir }: NodeParts, path: string, field: s
   return paths.resolveBelow(path, kubeletDir, field);
 }
 
-/** Places where device nodes of the volume are now. */
-export async function devicesOf({ paths }: NodeParts, note: StageNote, device: Device): Promise<readonly string[]> {
+/** Places where device nodes of the volume are now, whichever of its stages they were made for. */
+export async function devicesOf(
+  { notes, paths }: NodeParts,
+  note: StageNote,
+  device: Device,
+): Promise<readonly string[]> {
+  const noted = [note, ...(await notes.listOf(note.volumeId))].flatMap(({ devicesAt }) => devicesAt);
   const places: string[] = [];
-  for (const path of note.devicesAt) {
+  for (const path of new Set(noted)) {
     const found = await paths.find(path);
     if (found?.kind === 'block-device' && found.major === device.major && found.minor === device.minor)
       places.push(path);

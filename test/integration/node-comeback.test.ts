@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, errorOf, type Node, startDriver, waitFor } from '../kit/driver';
 import { createPodVolume, filesOf, isRoot, loopsOf, mountsOf } from '../kit/pod';
-import { publishOf } from '../kit/requests';
+import { blockOf, publishOf } from '../kit/requests';
 import { untilOk } from '../kit/step-cases';
 import { createSteps, type Step } from '../kit/steps';
 
@@ -85,6 +85,22 @@ type Volume = Awaited<ReturnType<typeof createPodVolume>>;
     ]);
     expect(statSync(imageOf(volume))).toMatchObject({ ino, blocks });
     await expect(volume.end(shaky)).resolves.toBeUndefined();
+  });
+
+  it('does not take a raw block volume away for one staging path while a pod has its device node by another', async () => {
+    const volume = await createPodVolume(driver, blockOf());
+    const pod = volume.on(node);
+    await node.csi.stage(pod.stage);
+    await node.csi.publish(pod.publish);
+    const stagingTargetPath = path.join(path.dirname(pod.stagingTargetPath), 'elsewhere');
+    mkdirSync(stagingTargetPath);
+    await node.csi.stage({ ...pod.stage, stagingTargetPath });
+    const error = await errorOf(node.csi.unstage({ ...pod.unstage, stagingTargetPath }, 3_000));
+    expect([status[error.code], error.details]).toEqual(['ABORTED', expect.stringContaining('still published')]);
+    expect(loopsOf(volume.volumeId)).toHaveLength(1);
+    await node.csi.unpublish(pod.unpublish);
+    await node.csi.unstage({ ...pod.unstage, stagingTargetPath }, 20_000);
+    await expect(volume.end(node)).resolves.toBeUndefined();
   });
 
   it.each(['the same', 'another'])(

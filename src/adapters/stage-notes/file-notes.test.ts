@@ -77,7 +77,9 @@ describe('a note', () => {
     await notes.write(noteOf());
     const later = noteOf({ stagingTargetPath: path.join(folder, 'later') });
     await notes.write(later);
+    expect(await notes.listOf(volumeId)).toEqual([noteOf(), later]);
     await notes.remove(later);
+    expect(await notes.listOf(volumeId)).toEqual([noteOf()]);
     expect(await notes.findOf(volumeId)).toEqual(noteOf());
     await notes.remove(noteOf());
     expect(readdirSync(path.join(folder, 'index'))).toEqual([]);

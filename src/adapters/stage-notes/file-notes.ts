@@ -44,11 +44,12 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
     const text = await readIfThere(file);
     return text === undefined ? undefined : parseNote(text, file);
   };
+  const placesOf = async (volumeId: VolumeId): Promise<readonly string[]> =>
+    (await readIfThere(indexOf(volumeId)))?.split(SEPARATOR) ?? [];
   /** Staging paths of the volume's notes, but for one. */
   const othersOf = async ({ volumeId, stagingTargetPath }: NotePlace): Promise<readonly string[]> => {
-    const paths = (await readIfThere(indexOf(volumeId)))?.split(SEPARATOR) ?? [];
     const others: string[] = [];
-    for (const each of paths) {
+    for (const each of await placesOf(volumeId)) {
       if (each !== stagingTargetPath && (await readIfThere(fileOf(each))) !== undefined) others.push(each);
     }
     return others;
@@ -56,13 +57,22 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
   return {
     find,
 
+    // Not the last of all: a note that cannot be read shall not make a later one of no use.
     async findOf(volumeId) {
-      const paths = (await readIfThere(indexOf(volumeId)))?.split(SEPARATOR) ?? [];
-      for (const stagingTargetPath of paths.toReversed()) {
+      for (const stagingTargetPath of (await placesOf(volumeId)).toReversed()) {
         const note = await find(stagingTargetPath);
         if (note?.volumeId === volumeId) return note;
       }
       return undefined;
+    },
+
+    async listOf(volumeId) {
+      const notes: StageNote[] = [];
+      for (const stagingTargetPath of await placesOf(volumeId)) {
+        const note = await find(stagingTargetPath);
+        if (note?.volumeId === volumeId) notes.push(note);
+      }
+      return notes;
     },
 
     async write(note) {

@@ -40,6 +40,8 @@ export interface StageNotesPort {
   find(stagingTargetPath: string): Promise<StageNote | undefined>;
   /** The note of a volume's latest stage that has one, for calls that do not name its staging path. */
   findOf(volumeId: VolumeId): Promise<StageNote | undefined>;
+  /** The notes of all stages of a volume, the latest one last. */
+  listOf(volumeId: VolumeId): Promise<readonly StageNote[]>;
   write(note: StageNote): Promise<void>;
   /**
    * A file system is being made on this volume, which was proven blank: if the process dies, the half of one may be written over.
