@@ -14,6 +14,8 @@ export const LOOK_AGAIN_SIGNAL = 'lookAgain';
 
 export interface ReconcileInput {
   readonly clusterId: string;
+  /** Under which Kubernetes knows the driver. With the cluster's ID it says whose the Schedule is, and the namespace with it. */
+  readonly driverName?: string;
   /** How long an attachment must be seen stale before it is cleared. */
   readonly graceSeconds: number;
   /** How long something must be seen without an owner before it is told. */

@@ -17,7 +17,7 @@ import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../contract/task-queues'
 import { createControllerService } from '../csi/controller';
 import { ControllerService, IdentityService } from '../csi/generated/csi';
 import { createIdentityService } from '../csi/identity';
-import { createOperations } from '../csi/operations';
+import { createOperations, type RunOperation } from '../csi/operations';
 import { type CsiServer, startCsiServer } from '../csi/server';
 import type { Logger } from '../domain/log';
 import { connectArray, type RdsArray } from './array';
@@ -27,6 +27,7 @@ import { startHttpServer } from './http-server';
 import { findKubernetes, logNodeChanges } from './kubernetes';
 import { temporalRuntimeOptions } from './log';
 import { type ControllerMetrics, createControllerMetrics } from './metrics';
+import { NamespaceClaim } from './namespace-claim';
 import { keepReconcileSchedule } from './reconcile-schedule';
 import { createReconcileTriggers } from './reconcile-triggers';
 import { endWithin } from './stop';
@@ -53,10 +54,12 @@ export async function runController(config: ControllerConfig, { logger, signal }
   Runtime.install(temporalRuntimeOptions(logger));
   const metrics = createControllerMetrics();
   const temporal = createTemporalClient(config.temporal);
+  const claim = new NamespaceClaim(config.temporal.namespace);
   const reconcile = keepReconcileSchedule({
     client: temporal.client,
-    input: { clusterId: config.clusterId, ...config.reconcile.rules },
+    input: { clusterId: config.clusterId, driverName: config.driverName, ...config.reconcile.rules },
     intervalSeconds: config.reconcile.intervalSeconds,
+    claim,
     logger,
     signal,
   });
@@ -74,6 +77,7 @@ export async function runController(config: ControllerConfig, { logger, signal }
   const worker = superviseWorker({
     temporal: config.temporal,
     options: workerOptionsOf(config, { array, logger, metrics, cluster, port: kubernetes?.cluster }),
+    admission: claim,
     logger,
     signal,
   });
@@ -81,11 +85,16 @@ export async function runController(config: ControllerConfig, { logger, signal }
     logNodeChanges(changes, logger);
     triggers.onNodes(changes);
   });
-  const ready = (): boolean => array.connected && monitor.connected && worker.running;
+  const ready = (): boolean => array.connected && monitor.connected && claim.isOurs && worker.running;
   const http =
     config.httpAddress &&
     (await startHttpServer({ address: config.httpAddress, registry: metrics.registry, ready, logger }));
-  const server = await serve(config, { logger, signal, metrics, array, ready, run: createOperations(temporal.client) });
+  const operations = createOperations(temporal.client);
+  const run: RunOperation = async (operation, patience) => {
+    claim.require();
+    return await operations(operation, patience);
+  };
+  const server = await serve(config, { logger, signal, metrics, array, ready, run });
   logger.info({ endpoint: config.socketPath, clusterId: config.clusterId }, 'the controller serves');
 
   if (!signal.aborted) await once(signal, 'abort');

@@ -11,6 +11,7 @@ import {
 import { CONTROLLER_TASK_QUEUE } from '../contract/task-queues';
 import type { Logger } from '../domain/log';
 import type { reconcile } from '../workflows/reconcile';
+import type { NamespaceClaim } from './namespace-claim';
 
 /** Between two looks at whether the Schedule is still there, and as it should be: Temporal may have lost its database. */
 const CHECK_INTERVAL_MS = 60_000;
@@ -23,6 +24,8 @@ interface ReconcileScheduleOptions {
   readonly client: Client;
   readonly input: ReconcileInput;
   readonly intervalSeconds: number;
+  /** Whose the namespace is: the Schedule says it. */
+  readonly claim: NamespaceClaim;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -33,17 +36,17 @@ export interface ReconcileSchedule {
 }
 
 /**
- * Sees to the one Schedule that all controllers share, and triggers it: at once, when this process has come up. What cannot be
+ * Sees to the one Schedule that all controllers of a deployment share, and triggers it: at once, when this process has come up. What cannot be
  * asked of Temporal now is asked as soon as it is there.
  */
 export function keepReconcileSchedule(options: ReconcileScheduleOptions): ReconcileSchedule {
-  const { client, logger, signal } = options;
+  const { claim, client, logger, signal } = options;
   const wanted = new Set(['the controller has started']);
   let wake = new AbortController();
   const serve = async (): Promise<void> => {
     await client.connection.withDeadline(Date.now() + 3 * TEMPORAL_CALL_LIMIT_MS, async () => {
       const handle = await ensureSchedule(options);
-      if (wanted.size === 0) return;
+      if (!handle || wanted.size === 0) return;
       const reasons = [...wanted];
       await trigger(client, handle);
       for (const reason of reasons) wanted.delete(reason);
@@ -51,10 +54,13 @@ export function keepReconcileSchedule(options: ReconcileScheduleOptions): Reconc
     });
   };
   const run = async (): Promise<void> => {
+    let told: string | undefined;
     while (!signal.aborted) {
       wake = new AbortController();
-      const reason = await serve().then(() => undefined, String);
-      if (reason !== undefined) logger.debug({ reason }, `the Schedule of reconcile cannot be seen to: ${reason}`);
+      const reason = await serve().then(whyNot(claim), reasonOf);
+      if (reason !== undefined) claim.unknown(reason);
+      if (reason !== undefined && reason !== told) logger.warn({ reason }, `nothing is reconciled: ${reason}`);
+      told = reason;
       if (wanted.size > 0 && reason === undefined) continue;
       const pauseMs = reason === undefined ? CHECK_INTERVAL_MS : RETRY_INTERVAL_MS;
       await delay(pauseMs, undefined, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined);
@@ -69,13 +75,38 @@ export function keepReconcileSchedule(options: ReconcileScheduleOptions): Reconc
   };
 }
 
-/** There, with this very configuration: that of the controller that came last. */
-async function ensureSchedule(options: ReconcileScheduleOptions): Promise<ScheduleHandle> {
-  const { client } = options;
+/** Why a round that met no error has done nothing; undefined: it has done all. */
+function whyNot(claim: NamespaceClaim): () => string | undefined {
+  return () => {
+    try {
+      claim.require();
+      return undefined;
+    } catch (error) {
+      return reasonOf(error);
+    }
+  };
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * There, with this very configuration: that of the controller that came last. Undefined: another deployment has put its own there,
+ * and the namespace is not ours.
+ */
+async function ensureSchedule(options: ReconcileScheduleOptions): Promise<ScheduleHandle | undefined> {
+  const { claim, client, input } = options;
   const schedule = scheduleOf(options);
   const handle = client.schedule.getHandle(RECONCILE_SCHEDULE_ID);
   try {
     const { action } = await handle.describe();
+    const owner = findOwner(action);
+    if (owner && !isOwner(owner, input)) {
+      claim.foreign(`cluster ${owner.clusterId}, driver ${owner.driverName ?? 'not named'}`);
+      return undefined;
+    }
+    claim.ours();
     if (isSame(action, schedule.action)) return handle;
     await handle.update((previous) => ({ ...schedule, state: previous.state }));
     return handle;
@@ -83,10 +114,12 @@ async function ensureSchedule(options: ReconcileScheduleOptions): Promise<Schedu
     if (!(error instanceof ScheduleNotFoundError)) throw error;
   }
   try {
-    return await client.schedule.create(schedule);
+    const created = await client.schedule.create(schedule);
+    claim.ours();
+    return created;
   } catch (error) {
-    // Another controller was faster.
-    if (error instanceof ScheduleAlreadyRunning) return handle;
+    // Another controller was faster: of this deployment, or of another.
+    if (error instanceof ScheduleAlreadyRunning) return await ensureSchedule(options);
     throw error;
   }
 }
@@ -109,6 +142,20 @@ function scheduleOf({ input, intervalSeconds }: ReconcileScheduleOptions): Recon
     },
     policies: { overlap: ScheduleOverlapPolicy.BUFFER_ONE, catchupWindow: CATCHUP_WINDOW },
   };
+}
+
+type Owner = Pick<ReconcileInput, 'clusterId' | 'driverName'>;
+
+function findOwner({ args }: { readonly args?: unknown }): Owner | undefined {
+  const input: unknown = Array.isArray(args) ? args[0] : undefined;
+  if (typeof input !== 'object' || input === null || !('clusterId' in input)) return undefined;
+  const driverName =
+    'driverName' in input && typeof input.driverName === 'string' ? { driverName: input.driverName } : {};
+  return { clusterId: String(input.clusterId), ...driverName };
+}
+
+function isOwner(owner: Owner, { clusterId, driverName }: ReconcileInput): boolean {
+  return owner.clusterId === clusterId && (owner.driverName === undefined || owner.driverName === driverName);
 }
 
 function isSame(

@@ -3,6 +3,7 @@ import { NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker
 import { HEARTBEAT_INTERVAL_MS } from '../contract/limits';
 import type { Logger } from '../domain/log';
 import type { TemporalConfig } from './config/controller-config';
+import type { NamespaceClaim } from './namespace-claim';
 import { connectionOptionsOf } from './temporal-client';
 
 /** Between a worker that could not start, or ended by an error, and the next. */
@@ -15,6 +16,8 @@ interface WorkerSupervision {
   readonly temporal: TemporalConfig;
   /** What the worker does: task queue, activities, interceptors, workflow bundle. */
   readonly options: Omit<WorkerOptions, 'connection' | 'namespace'> & { readonly taskQueue: string };
+  /** It runs only while this is open; absent: always. */
+  readonly admission?: Pick<NamespaceClaim, 'opened' | 'onClose'>;
   readonly logger: Logger;
   readonly signal: AbortSignal;
 }
@@ -27,7 +30,8 @@ export interface SupervisedWorker {
 }
 
 /** Keeps a worker running until the signal: one that cannot connect, or dies of an error, is begun anew. */
-export function superviseWorker({ temporal, options, logger, signal }: WorkerSupervision): SupervisedWorker {
+export function superviseWorker(supervision: WorkerSupervision): SupervisedWorker {
+  const { temporal, options, admission, logger, signal } = supervision;
   let worker: Worker | undefined;
   const runOnce = async (): Promise<void> => {
     const connection = await NativeConnection.connect(connectionOptionsOf(temporal));
@@ -49,9 +53,14 @@ export function superviseWorker({ temporal, options, logger, signal }: WorkerSup
       await connection.close();
     }
   };
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       try {
+        if (admission) await Promise.race([admission.opened, aborted]);
+        if (signal.aborted) return;
         await runOnce();
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
@@ -67,6 +76,7 @@ export function superviseWorker({ temporal, options, logger, signal }: WorkerSup
     if (worker?.getState() === 'RUNNING') worker.shutdown();
   };
   signal.addEventListener('abort', stop, { once: true });
+  admission?.onClose(stop);
   return {
     get running() {
       return worker?.getState() === 'RUNNING';

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { type Driver, errorOf, startDriver } from '../kit/driver';
 import { blockOf, createOf, GIB, mountOf, newName, publishOf } from '../kit/requests';
+import { createTestNamespace } from '../kit/temporal';
 
 let driver: Driver;
 
@@ -163,7 +164,10 @@ describe('who has a volume', () => {
 
   it('in another cluster is not told, and nothing of it is changed', async () => {
     const name = newName();
-    const theirs = await driver.startController({ config: { clusterId: 'their-cluster' } });
+    const namespace = await createTestNamespace();
+    const theirs = await driver.startController({
+      config: { clusterId: 'their-cluster', temporalNamespace: namespace.namespace },
+    });
     await theirs.csi.createVolume(createOf(name));
     await theirs.csi.publishVolume(publishOf(name, 'node-a'));
     const { csi, rds } = driver;
@@ -188,6 +192,7 @@ describe('who has a volume', () => {
     expect(await rds.traces(name)).toEqual(before);
     expect((await theirs.csi.getVolume({ volumeId: name })).status?.publishedNodeIds).toEqual(['node-a']);
     await theirs.program.stop();
+    await namespace.close();
   });
 });
 

@@ -188,7 +188,7 @@ interface File {
 }
 
 /** What is in no other script than the survey of reconcile, which comes when it will: nobody's call costs it. */
-const OF_RECONCILE = '/disk/btrfs/subvolume';
+const OF_RECONCILE = '[/disk find where type=file]';
 
 function rdsUnderTest(rds: SimulatedRds): RdsUnderTest {
   return {

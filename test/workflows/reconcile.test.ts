@@ -10,6 +10,7 @@ import { Fault } from '../../src/domain/fault';
 import { parseRecord } from '../../src/domain/record';
 import { parseBytes } from '../../src/domain/size';
 import type { VolumeId } from '../../src/domain/volume-id';
+import { NamespaceClaim } from '../../src/workers/namespace-claim';
 import { keepReconcileSchedule } from '../../src/workers/reconcile-schedule';
 import { createFakeCluster, type FakeCluster } from '../kit/fake-cluster';
 import { createFakeDisks, type FakeDisks } from '../kit/fake-disks';
@@ -226,6 +227,7 @@ describe('orphans', () => {
       client: test.client,
       input: { ...RULES, ...rules },
       intervalSeconds: 3_600,
+      claim: new NamespaceClaim(test.namespace),
       logger: silent,
       signal: stop.signal,
     });
