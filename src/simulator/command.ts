@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { DEFAULT_POOL, type FaultRequest, type PoolOptions, parseSize, startSimulator } from './index';
 import { parseLatency } from './knobs/latency';
 
@@ -18,6 +18,8 @@ interface Flags {
   readonly latency?: ReturnType<typeof parseLatency>;
   readonly fault: readonly FaultRequest[];
   readonly outOfSpace: boolean;
+  readonly exports: 'none' | 'nvmet';
+  readonly exportsAddress: string;
 }
 
 /** A parser's complaint as commander shows it. */
@@ -65,6 +67,12 @@ export function simulatorCommand(): Command {
     .option('--pool-size <size>', 'size of storage-pool', checked(parseSize), DEFAULT_POOL.sizeBytes)
     .option('--pool <name=size[,directory...]>', 'another pool; may be repeated', collect(parsePool), [])
     .option('--directory <path>', 'another directory of storage-pool; may be repeated', collect(String), [])
+    .addOption(
+      new Option('--exports <how>', "`nvmet`: this machine's kernel exports what RouterOS would; takes root")
+        .choices(['none', 'nvmet'])
+        .default('none'),
+    )
+    .option('--exports-address <ip>', 'where exports can be connected to', '127.0.0.1')
     .option('--latency <ms>', 'e.g. 200 or read=200,change=200+50,allocation=3000+500', checked(parseLatency))
     .option('--fault <json>', 'a failure to come, as POST /faults takes it; may be repeated', collect(JSON.parse), [])
     .option('--out-of-space', 'no pool gives another byte', false)

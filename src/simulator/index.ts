@@ -8,6 +8,7 @@ import { SimulatorCore, type SimulatorState } from './simulator';
 import type { PoolOptions } from './state/array';
 import type { ConnectOutcome, Session } from './state/nvme-target';
 
+export type { ExportState } from './exports/exporter';
 export type { LoggedCommand, LoggedScript } from './knobs/command-log';
 export type { FaultRequest, FaultState } from './knobs/faults';
 export type { LatencyRequest } from './knobs/latency';
@@ -36,6 +37,10 @@ export interface SimulatorOptions {
   readonly identity?: string | undefined;
   /** Default: `storage-pool`, btrfs, 1 TiB, with the directory `metal-csi`. */
   readonly pools?: readonly PoolOptions[] | undefined;
+  /** `nvmet`: the kernel of this machine really exports what RouterOS would; takes root. Default `none`. */
+  readonly exports?: 'none' | 'nvmet' | undefined;
+  /** IP address of the data network for that; default 127.0.0.1. */
+  readonly exportsAddress?: string | undefined;
   readonly latency?: LatencyRequest | undefined;
   readonly faults?: readonly FaultRequest[] | undefined;
 }
@@ -104,7 +109,10 @@ export function parseSize(text: string): bigint {
 export async function startSimulator(options: SimulatorOptions): Promise<Simulator> {
   const { host = '127.0.0.1', sshPort = 0, user = 'admin', identity = 'RDS', pools = [DEFAULT_POOL] } = options;
   const { stateDir, password, authorizedKeys = [] } = options;
-  const core = new SimulatorCore({ stateDir, host, sshPort, user, password, authorizedKeys, identity, pools });
+  const { exports = 'none', exportsAddress = '127.0.0.1' } = options;
+  const nvmetAddress = exports === 'nvmet' ? exportsAddress : undefined;
+  const settings = { stateDir, host, sshPort, user, password, authorizedKeys, identity, pools, nvmetAddress };
+  const core = new SimulatorCore(settings);
   if (options.latency) core.setLatency(options.latency);
   for (const fault of options.faults ?? []) core.addFault(fault);
   const http = options.httpPort === undefined ? undefined : new HttpApi(core);

@@ -1,6 +1,9 @@
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Console, type ConsoleParts } from './console';
+import { openConfigFolder } from './exports/configfs';
+import { Exporter, type ExportState } from './exports/exporter';
+import { NVMET_ROOT, Nvmet } from './exports/nvmet';
 import { CommandLog, type LoggedScript } from './knobs/command-log';
 import { type FaultRequest, type FaultState, Faults } from './knobs/faults';
 import { changedLatency, type Latency, type LatencyRequest, NO_LATENCY } from './knobs/latency';
@@ -26,6 +29,8 @@ export interface SimulatorSettings {
   readonly authorizedKeys: readonly string[];
   readonly identity: string;
   readonly pools: readonly PoolOptions[];
+  /** IP address on which the kernel's own NVMe target exports what RouterOS would; undefined: nothing is exported. */
+  readonly nvmetAddress: string | undefined;
 }
 
 /** A disk as tests look at it, past RouterOS. */
@@ -47,6 +52,8 @@ export interface SimulatorState {
   /** Decimal strings: they may be larger than JSON's numbers. */
   readonly pools: readonly { readonly slot: string; readonly sizeBytes: string; readonly freeBytes: string }[];
   readonly disks: readonly DiskState[];
+  /** Empty unless exports are real. */
+  readonly exports: readonly ExportState[];
   readonly files: readonly { readonly name: string; readonly kind: 'file' | 'directory'; readonly sizeBytes: string }[];
 }
 
@@ -65,12 +72,15 @@ export class SimulatorCore {
   private up = false;
   private closed = false;
   private readonly user: string;
+  private readonly exporter: Exporter | undefined;
 
   constructor(settings: SimulatorSettings) {
     const { stateDir, pools, identity, user, password, authorizedKeys } = settings;
     this.array = new DiskArray({ folder: path.resolve(stateDir), pools, identity: toByteString(identity) });
     this.user = user;
     this.hostKey = ensureHostKey(path.resolve(stateDir));
+    this.exporter = settings.nvmetAddress === undefined ? undefined : this.exporterOn(settings.nvmetAddress);
+    this.array.observe(() => this.up && this.exporter?.follow(this.array.disks));
     this.parts = {
       array: this.array,
       engine: new MenuEngine(this.array, () => this.startedAt),
@@ -102,6 +112,7 @@ export class SimulatorCore {
     this.array.log.length = 0;
     await this.wire.start();
     this.array.write('system,info', 'router rebooted');
+    this.exporter?.follow(this.array.disks);
   }
 
   /** As if the power went off: scripts end where they are, connections are reset, nobody listens. */
@@ -109,6 +120,7 @@ export class SimulatorCore {
     this.up = false;
     this.power.abort();
     this.array.nvme.dropAll();
+    this.exporter?.down();
     await this.wire.stop();
   }
 
@@ -213,11 +225,22 @@ export class SimulatorCore {
         sizeBytes: pool.fixed['size'] ?? '0',
         freeBytes: this.array.freeBytes(pool).toString(),
       })),
+      exports: this.exporter?.list() ?? [],
       disks: this.array.disks.map(({ id, values }) => ({ id, values: readable(values) })),
       files: this.array.files
         .list()
         .map(({ name, kind, sizeBytes }) => ({ name: toText(name), kind, sizeBytes: sizeBytes.toString() })),
     };
+  }
+
+  private exporterOn(address: string): Exporter {
+    const target = new Nvmet({ config: openConfigFolder(NVMET_ROOT), address, filesRoot: this.array.files.root });
+    target.sweep();
+    const tell = (line: string): void => {
+      process.stderr.write(`${line}\n`);
+      this.array.write('nvme,error', toByteString(line));
+    };
+    return new Exporter({ target, device: this.hostKey.fingerprint, tell });
   }
 
   private console(user: string, kind: 'exec' | 'shell'): Console {

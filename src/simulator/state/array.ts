@@ -36,6 +36,7 @@ export class DiskArray {
   private readonly fileIds = new Map<string, string>();
   private nextFileId = 1;
   private nextLogId = 1;
+  private readonly observers: (() => void)[] = [];
 
   constructor(options: { readonly folder: string; readonly pools: readonly PoolOptions[]; readonly identity: string }) {
     this.stateFile = new StateFile(options.folder);
@@ -72,6 +73,12 @@ export class DiskArray {
   save(): void {
     this.stateFile.write(this.state);
     this.nvme.review();
+    for (const observe of this.observers) observe();
+  }
+
+  /** Calls it after each change from now on, once that is on the disk. */
+  observe(observer: () => void): void {
+    this.observers.push(observer);
   }
 
   addDisk(values: Record<string, string>, fixed: Record<string, string>): DiskRecord {

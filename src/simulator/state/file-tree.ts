@@ -37,7 +37,7 @@ export function fileName(filePath: string, argument: string): string {
 
 /** The files of the mounted pools: real ones below a folder, sparse, one folder for each mount point. */
 export class FileTree {
-  constructor(private readonly root: string) {
+  constructor(readonly root: string) {
     mkdirSync(root, { recursive: true, mode: 0o700 });
   }
 
