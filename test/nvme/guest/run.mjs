@@ -3,11 +3,21 @@
  * arguments]`. The guest sees this machine's files; Temporal runs outside, where it is ten times faster.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { ensureGuest, findWhyNoGuest } from './machine.mjs';
+import { ensureGuest, ensureModules, findWhyNoGuest, makeImage } from './machine.mjs';
 
 /** The whole run in the guest. */
 const LIMIT_MS = 15 * 60_000;
@@ -20,6 +30,10 @@ const ACCELERATOR = process.env.RDS_CSI_GUEST_ACCELERATOR ?? 'tcg,thread=multi';
 const MACHINE = '10.0.2.2';
 /** A disk of the guest's own, for all that the tests write. */
 const SCRATCH = '/run/scratch';
+
+/** Sparse. */
+const CHECKOUT_MEGABYTES = 512;
+const NOT_TAKEN = new Set(['node_modules', '.git', 'reports']);
 
 const root = path.resolve(import.meta.dirname, '../../..');
 
@@ -37,6 +51,8 @@ function commandOf({ temporalAddress, jestArguments }) {
     CI: 'true',
     TEMPORAL_ADDRESS: address,
     TMPDIR: SCRATCH,
+    // Compiling is what a start of the driver takes longest for here.
+    NODE_COMPILE_CACHE: `${SCRATCH}/compiled`,
     RDS_CSI_GUEST: 'yes',
     RDS_CSI_REPORTS: '/run/job/reports',
   };
@@ -46,10 +62,18 @@ function commandOf({ temporalAddress, jestArguments }) {
     '--no-warnings=ExperimentalWarning',
     'node_modules/jest/bin/jest.js',
   ];
-  const all = [...jest, '--config=jest.config.cjs', '--selectProjects=nvme', ...jestArguments];
+  const all = [
+    ...jest,
+    '--config=jest.config.cjs',
+    '--selectProjects=nvme',
+    '--runInBand',
+    '--forceExit',
+    ...jestArguments,
+  ];
   return [
     ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
     `mkdir -p ${SCRATCH} && mkfs.ext4 -q -N 65536 -E nodiscard /dev/vda && mount -o noinit_itable /dev/vda ${SCRATCH}`,
+    `mount -o ro /dev/vdb ${quoted(root)} && mount -o ro /dev/vdc ${quoted(path.join(root, 'node_modules'))}`,
     `cd ${quoted(root)}`,
     `${all.map(quoted).join(' ')} && echo 0 >/run/job/status`,
     'dmesg >/run/job/kernel.log',
@@ -59,7 +83,7 @@ function commandOf({ temporalAddress, jestArguments }) {
   ].join('\n');
 }
 
-function qemuArguments({ guest, job, scratch }) {
+function qemuArguments({ guest, job, scratch, checkout, modules }) {
   return [
     ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', '2'],
     ['-m', GUEST_MEMORY_MIB, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
@@ -68,6 +92,8 @@ function qemuArguments({ guest, job, scratch }) {
     ['-virtfs', 'local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap'],
     ['-virtfs', `local,path=${job},mount_tag=job,security_model=none`],
     ['-drive', `file=${scratch},if=virtio,format=raw,cache=unsafe,discard=unmap`],
+    ['-drive', `file=${checkout},if=virtio,format=raw,readonly=on`],
+    ['-drive', `file=${modules},if=virtio,format=raw,readonly=on`],
     ['-netdev', 'user,id=machine', '-device', 'virtio-net-pci,netdev=machine,romfile='],
   ].flat();
 }
@@ -94,11 +120,25 @@ function runGuest(parts, stopped) {
   });
 }
 
+/** What was built, with all that is beside it. */
+function imageOfCheckout(folder) {
+  const staged = path.join(folder, 'checkout');
+  for (const name of readdirSync(root)) {
+    if (NOT_TAKEN.has(name)) continue;
+    cpSync(path.join(root, name), path.join(staged, name), { recursive: true });
+  }
+  mkdirSync(path.join(staged, 'node_modules'));
+  const image = `${staged}.img`;
+  makeImage({ folder: staged, image, megabytes: CHECKOUT_MEGABYTES });
+  return image;
+}
+
 async function main() {
   const why = findWhyNoGuest();
   if (why) throw new Error(`the tests of NVMe/TCP need a guest, and this machine cannot have one: ${why}`);
   const log = (line) => process.stderr.write(`test:nvme: ${line}\n`);
   const guest = ensureGuest(log);
+  const modules = ensureModules(root, log);
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => stop.abort());
   const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-guest-'));
@@ -108,6 +148,7 @@ async function main() {
     temporal = await startTemporalServer({ log, dbFilename: path.join(folder, 'temporal.db'), signal: stop.signal });
     const job = path.join(folder, 'job');
     const scratch = path.join(folder, 'scratch');
+    const checkout = imageOfCheckout(folder);
     mkdirSync(path.join(job, 'reports'), { recursive: true });
     writeFileSync(scratch, '');
     truncateSync(scratch, SCRATCH_BYTES);
@@ -115,7 +156,7 @@ async function main() {
       path.join(job, 'command'),
       commandOf({ temporalAddress: temporal.address, jestArguments: process.argv.slice(2) }),
     );
-    const problem = await runGuest({ guest, job, scratch }, stop.signal);
+    const problem = await runGuest({ guest, job, scratch, checkout, modules }, stop.signal);
     keepReports(job);
     if (problem) throw new Error(problem);
     return existsSync(path.join(job, 'status')) ? 0 : 1;
