@@ -7,7 +7,7 @@
  */
 
 /** What tests of any folder may use; it knows nobody (no-test-in-product keeps it out of the product). */
-const FOR_ALL_TESTS = 'test/kit/ssh-keys\\.ts$';
+const FOR_ALL_TESTS = 'test/kit/(ssh-keys|fake-nvmet)\\.ts$';
 
 const only = (name, from, allowed, comment) => ({
   name,
