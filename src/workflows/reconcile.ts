@@ -1,4 +1,5 @@
 import { condition, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import { NODE_ANSWER_LIMIT_MS } from '../contract/limits';
 import {
   type FindingsDto,
   LOOK_AGAIN_SIGNAL,
@@ -10,7 +11,7 @@ import {
 import { ageSightings, olderThan, type Sighting } from '../domain/sightings';
 import type { Orphan, StaleAttachment } from '../domain/stock';
 import { reconciler } from './activities';
-import { type Repairs, startRepairs } from './repairs';
+import { keyOfAttachment, type Repairs, startRepairs } from './repairs';
 import { tell } from './tell';
 
 const lookAgain = defineSignal(LOOK_AGAIN_SIGNAL);
@@ -70,8 +71,12 @@ async function settleAttachments(
     await repairs.clearAttachments(due);
     waiting = stale.filter((sighting) => !due.includes(sighting));
     if (waiting.length === 0) return undefined;
-    const nextMs = Math.min(...waiting.map(({ sinceMs }) => sinceMs)) + graceMs - Date.now();
-    await condition(() => isAsked, Math.max(nextMs, 1));
+    const dueMs = Math.min(...waiting.map(({ sinceMs }) => sinceMs)) + graceMs;
+    // The nodes are asked within the grace: one that is off takes as long to be heard of as it may.
+    if (!(await condition(() => isAsked, msUntil(dueMs - NODE_ANSWER_LIMIT_MS)))) {
+      await repairs.askNodes(olderThan(waiting, graceMs - NODE_ANSWER_LIMIT_MS, Date.now()));
+      await condition(() => isAsked, msUntil(dueMs));
+    }
     isAsked = false;
     const again = await reconciler.takeStock({ clusterId });
     const stopped = await tellProblems(again);
@@ -81,8 +86,9 @@ async function settleAttachments(
   return undefined;
 }
 
-function keyOfAttachment({ volumeId, nodeId }: StaleAttachment): string {
-  return `${volumeId} ${nodeId}`;
+/** At least a moment: a timer of nothing is none. */
+function msUntil(timeMs: number): number {
+  return Math.max(timeMs - Date.now(), 1);
 }
 
 function keyOfOrphan({ kind, path }: Orphan): string {

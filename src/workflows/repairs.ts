@@ -28,6 +28,9 @@ const ACTIONS = { 'clear-attachments': 'clear', 'restore-export': 'restore', 'de
 /** What one run of reconcile puts right, volume by volume, each under the volume's own lock. */
 export interface Repairs {
   restoreExports(volumeIds: readonly string[]): Promise<void>;
+  /** Asks the nodes whether they have these volumes, so that clearing them does not wait for it: one that is off does not answer. */
+  askNodes(stale: readonly StaleAttachment[]): Promise<void>;
+  /** Those that no node keeps; what it was not asked about yet it is asked now. */
   clearAttachments(stale: readonly StaleAttachment[]): Promise<void>;
   deleteOrphans(orphans: readonly OrphanSightingDto[]): Promise<void>;
   /** What is not touched, and why. */
@@ -40,6 +43,14 @@ export function startRepairs(clusterId: string): Repairs {
   const done: DoneDto[] = [];
   const left: string[] = [];
   let begun = 0;
+  /** Why a node keeps a volume, of all that nodes were asked about; undefined: it does not. */
+  const answers = new Map<string, string | undefined>();
+  const ask = async (stale: readonly StaleAttachment[]): Promise<void> => {
+    const open = stale.filter((attachment) => !answers.has(keyOfAttachment(attachment)));
+    const kept = await askEachNode(open);
+    for (const attachment of open) answers.set(keyOfAttachment(attachment), undefined);
+    for (const attachment of kept) answers.set(keyOfAttachment(attachment), attachment.why);
+  };
   const repair = async (volumeId: string, repair: RepairDto): Promise<void> => {
     begun += 1;
     if (begun > MOST_REPAIRS) return void left.push(`${volumeId}: left to the next run, there is much to do`);
@@ -52,13 +63,15 @@ export function startRepairs(clusterId: string): Repairs {
     leave: (orphans, why) => void left.push(...orphans.map(({ volumeId }) => `${volumeId}: not deleted, ${why}`)),
     restoreExports: (volumeIds) => forEach(volumeIds, (volumeId) => repair(volumeId, { kind: 'restore-export' })),
     deleteOrphans: (orphans) => forEach(orphans, ({ volumeId }) => repair(volumeId, { kind: 'delete-orphan' })),
+    askNodes: ask,
     async clearAttachments(stale) {
-      const kept = await askNodes(stale);
-      for (const { volumeId, nodeId, why } of kept) left.push(`${volumeId}: not cleared from ${nodeId}, ${why}`);
-      const isKept = ({ volumeId, nodeId }: StaleAttachment) =>
-        kept.some((each) => each.volumeId === volumeId && each.nodeId === nodeId);
+      await ask(stale);
+      for (const attachment of stale) {
+        const why = answers.get(keyOfAttachment(attachment));
+        if (why !== undefined) left.push(`${attachment.volumeId}: not cleared from ${attachment.nodeId}, ${why}`);
+      }
       const byVolume = Map.groupBy(
-        stale.filter((attachment) => !isKept(attachment)),
+        stale.filter((attachment) => answers.get(keyOfAttachment(attachment)) === undefined),
         ({ volumeId }) => volumeId,
       );
       await forEach([...byVolume], ([volumeId, ofVolume]) =>
@@ -66,6 +79,11 @@ export function startRepairs(clusterId: string): Repairs {
       );
     },
   };
+}
+
+/** What tells one attachment from another. */
+export function keyOfAttachment({ volumeId, nodeId }: Pick<StaleAttachment, 'volumeId' | 'nodeId'>): string {
+  return `${volumeId} ${nodeId}`;
 }
 
 /** A few at a time. */
@@ -101,7 +119,7 @@ async function repairUnderLock(clusterId: string, text: string, repair: RepairDt
 type Kept = Omit<StaleAttachment, 'why'> & { readonly why: string };
 
 /** What the nodes themselves say: those that answer, and have the volume or cannot tell, keep it. */
-async function askNodes(stale: readonly StaleAttachment[]): Promise<readonly Kept[]> {
+async function askEachNode(stale: readonly StaleAttachment[]): Promise<readonly Kept[]> {
   const byNode = [...Map.groupBy(stale, ({ nodeId }) => nodeId)];
   const kept = await Promise.all(byNode.map(([nodeId, ofNode]) => askNode(nodeId, ofNode)));
   return kept.flat();
