@@ -36,8 +36,11 @@ export const ANSWER_BEFORE_DEADLINE_MS = 500;
 export const LONGEST_WAIT_MS = 120_000;
 /** Longest that a call to Temporal may take before it counts as unreachable. */
 export const TEMPORAL_CALL_LIMIT_MS = 4_000;
-/** Longest that one try of connecting (up to four addresses, 20 s each), mounting or unmounting on a node may take. */
-export const NODE_STEP_TIMEOUT_MS = 300_000;
+/**
+ * Longest that one try of connecting (up to four addresses, 20 s each), mounting or unmounting on a node may take, its turns
+ * included: 60 s for the volume's own, and 75 s for each of up to three looks at its device.
+ */
+export const NODE_STEP_TIMEOUT_MS = 480_000;
 /** Longest that making a file system, or growing one, may take. */
 export const NODE_FORMAT_TIMEOUT_MS = 1_800_000;
 /** Longest that reconcile waits for a node to say what it has: one that is off does not answer at all. */

@@ -41,8 +41,11 @@ import { VERSION } from './version';
 const CALL_GRACE_MS = 2_000;
 /** Longest that an act on a volume waits for another on it. */
 const TURN_LIMIT_MS = 60_000;
-/** Stages that run at a time; more wait in Temporal. */
-const MOST_ACTIVITIES = 8;
+/**
+ * Steps that run at a time; more wait in Temporal. Many, since one that takes long, or hangs, shall keep no other volume's out: what
+ * is heavy about them takes turns by itself (device-content.ts).
+ */
+const MOST_ACTIVITIES = 100;
 
 interface NodeProcess {
   readonly logger: Logger;

@@ -4,7 +4,7 @@ import { type DeviceContent, formatContent } from '../../domain/device-content';
 import { Fault } from '../../domain/fault';
 import { type Bytes, parseBytes, TIB } from '../../domain/size';
 import type { CommandResult, ProcessLanesPort } from '../process/port';
-import { inspectDevice, isDeviceHeld, laneOf } from './device-content';
+import { createDeviceContents, type DeviceContents, laneOf } from './device-content';
 import { isMountOf, numbersOf } from './device-numbers';
 import { growFileSystem } from './grow';
 import { mkfsCommand } from './mkfs';
@@ -31,13 +31,17 @@ interface FileSystemsOptions {
   readonly sysRoot?: string;
 }
 
-type Context = Required<FileSystemsOptions>;
+interface Context extends Required<FileSystemsOptions> {
+  readonly contents: DeviceContents;
+}
+
 type Format = Parameters<FileSystemsPort['format']>[0];
 
 /** File systems by their own tools: blkid, mkfs.…, resize2fs, xfs_growfs, btrfs. */
 export function createFileSystems(options: FileSystemsOptions): FileSystemsPort {
   const { processes, mounts = createMounts({ processes }), procRoot = '/proc', sysRoot = '/sys' } = options;
-  const context: Context = { processes, mounts, procRoot, sysRoot };
+  const contents = createDeviceContents({ processes });
+  const context: Context = { processes, mounts, procRoot, sysRoot, contents };
   return {
     inspect: (devicePath) => inspect(context, devicePath),
     format: (format) => formatDevice(context, format),
@@ -53,7 +57,7 @@ export function createFileSystems(options: FileSystemsOptions): FileSystemsPort 
 
 async function inspect(context: Context, devicePath: string): Promise<DeviceContent> {
   const sizeBytes = Number(await sizeOf(context, devicePath));
-  return inspectDevice(context.processes, { devicePath, sizeBytes });
+  return await context.contents.inspect({ devicePath, sizeBytes });
 }
 
 async function formatDevice(context: Context, { devicePath, fileSystem, options, resumes }: Format): Promise<void> {
@@ -103,9 +107,9 @@ async function sizeOf({ sysRoot }: Context, devicePath: string): Promise<Bytes> 
   return parseBytes(BigInt(text.trim()) * SECTOR_BYTES, devicePath);
 }
 
-async function requireUnused({ processes, procRoot }: Context, devicePath: string): Promise<void> {
+async function requireUnused({ contents, procRoot }: Context, devicePath: string): Promise<void> {
   const numbers = await numbersOf(devicePath);
-  if (!(await isDeviceHeld(processes, devicePath))) return;
+  if (!(await contents.isHeld(devicePath))) return;
   const users = await formatDeviceUsers({
     procRoot,
     isDevice: (mount) => isMountOf(mount, { ...numbers, devicePath }),

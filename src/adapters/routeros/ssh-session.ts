@@ -3,12 +3,12 @@ import { utils } from 'ssh2';
 import { Fault, type FaultKind } from '../../domain/fault';
 import type { Logger } from '../../domain/log';
 import type { ScriptOutput } from '../../domain/routeros/json-line';
+import { createTurns, type Turns } from '../turns';
 import { type ConnectionEvent, ConnectionKeeper } from './connection-keeper';
 import { createHostKeyCheck, type HostKeySource } from './host-key';
 import type { ArrayConnection } from './port';
 import { openConnection, type SshConnection, type SshCredentials } from './ssh-connection';
 import type { RunLimits, RunOutcome } from './ssh-exec';
-import { createTurns, type Turns } from './turns';
 
 /** The limits of a session; all times in milliseconds. */
 export interface SshSessionLimits {
