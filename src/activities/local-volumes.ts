@@ -157,7 +157,36 @@ async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: strin
     }
     await mounts.unmount(targetPath);
   }
+  await requireNotOfAnother(parts, { volumeId, note, device, targetPath });
   await paths.remove(targetPath);
+}
+
+interface Unpublished {
+  readonly volumeId: VolumeId;
+  readonly note: StageNote | undefined;
+  readonly device: Device | undefined;
+  readonly targetPath: string;
+}
+
+/**
+ * Throws PathNotOurs for a device node that was made there for another volume. Notes may still name places that are long gone, and
+ * a place may have had both volumes' in turn: the numbers of the node tell, and where they are nobody's any more, the own note.
+ */
+async function requireNotOfAnother(
+  parts: NodeParts,
+  { volumeId, note, device, targetPath }: Unpublished,
+): Promise<void> {
+  const { notes, paths } = parts;
+  const found = await paths.find(targetPath);
+  if (found?.kind !== 'block-device') return;
+  const isThere = (each: Device | undefined): boolean => each?.major === found.major && each.minor === found.minor;
+  if (isThere(device)) return;
+  const named = await notes.listWithDeviceAt(targetPath);
+  const isOwn = note?.devicesAt.includes(targetPath) ?? false;
+  for (const other of named.filter((each) => each.volumeId !== volumeId)) {
+    if (isOwn && !isThere((await findConnection(parts, other.nqn)).device)) continue;
+    throw new Fault('PathNotOurs', `${targetPath} is the device node of ${other.volumeId}, not of ${volumeId}`);
+  }
 }
 
 export interface StatsWish {

@@ -85,6 +85,23 @@ describe('a note', () => {
     expect(readdirSync(path.join(folder, 'index'))).toEqual([]);
   });
 
+  it('is found by a place of its device nodes, whosever it is, past notes that cannot be read', async () => {
+    expect(await notes.listWithDeviceAt('/pod/a')).toEqual([]);
+    const first = noteOf({ devicesAt: ['/pod/a', '/pod/b'] });
+    const otherId = parseVolumeId('pvc-0f9d1ac4-7c1b-4a5e-9d59-3a3a6f3f0a22');
+    const other = noteOf({ volumeId: otherId, stagingTargetPath: path.join(folder, 'other'), devicesAt: ['/pod/a'] });
+    await notes.write(first);
+    await notes.write(other);
+    await notes.setFormatting(volumeId, true);
+    expect(await notes.listWithDeviceAt('/pod/a')).toEqual(expect.arrayContaining([first, other]));
+    expect(await notes.listWithDeviceAt('/pod/b')).toEqual([first]);
+    expect(await notes.listWithDeviceAt('/pod')).toEqual([]);
+    writeFileSync(`${stagingTargetPath}.rds-csi.json`, '{');
+    expect(await notes.listWithDeviceAt('/pod/a')).toEqual([other]);
+    await notes.remove(other);
+    expect(await notes.listWithDeviceAt('/pod/a')).toEqual([]);
+  });
+
   it('that cannot be written is told, and leaves no draft', async () => {
     mkdirSync(`${stagingTargetPath}.rds-csi.json`);
     await expect(notes.write(noteOf())).rejects.toMatchObject({ kind: 'NodeToolFailed' });

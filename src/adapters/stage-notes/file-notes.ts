@@ -1,10 +1,10 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../domain/fault';
 import { parseFileSystem } from '../../domain/file-system';
 import { parseNodeId, parseSubsystemNqn } from '../../domain/nqn';
-import { parseVolumeId, type VolumeId } from '../../domain/volume-id';
+import { findVolumeId, parseVolumeId, type VolumeId } from '../../domain/volume-id';
 import type { StageNote, StageNotesPort } from './port';
 
 const schema = z.object({
@@ -67,13 +67,11 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
     },
 
     async listOf(volumeId) {
-      const notes: StageNote[] = [];
-      for (const stagingTargetPath of await placesOf(volumeId)) {
-        const note = await find(stagingTargetPath);
-        if (note?.volumeId === volumeId) notes.push(note);
-      }
-      return notes;
+      const notes = await Promise.all((await placesOf(volumeId)).map((each) => find(each)));
+      return notes.filter((note) => isOfVolume(note, volumeId));
     },
+
+    listWithDeviceAt: (path) => listWithDeviceAt(path, { indexDir, find, placesOf }),
 
     async write(note) {
       await place(fileOf(note.stagingTargetPath), `${JSON.stringify({ version: 1, ...note })}\n`);
@@ -103,6 +101,27 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
   };
 }
 
+function isOfVolume(note: StageNote | undefined, volumeId: VolumeId): note is StageNote {
+  return note?.volumeId === volumeId;
+}
+
+interface Index {
+  readonly indexDir: string;
+  readonly find: (stagingTargetPath: string) => Promise<StageNote | undefined>;
+  readonly placesOf: (volumeId: VolumeId) => Promise<readonly string[]>;
+}
+
+async function listWithDeviceAt(path: string, { indexDir, find, placesOf }: Index): Promise<readonly StageNote[]> {
+  const notes: StageNote[] = [];
+  for (const volumeId of await volumesIn(indexDir)) {
+    const found = await Promise.all((await placesOf(volumeId)).map((each) => find(each).catch(() => undefined)));
+    notes.push(
+      ...found.filter((note) => isOfVolume(note, volumeId)).filter(({ devicesAt }) => devicesAt.includes(path)),
+    );
+  }
+  return notes;
+}
+
 type NotePlace = Pick<StageNote, 'volumeId' | 'stagingTargetPath'>;
 
 async function readIfThere(file: string): Promise<string | undefined> {
@@ -110,6 +129,15 @@ async function readIfThere(file: string): Promise<string | undefined> {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw new Fault('NodeToolFailed', `${file} cannot be read: ${error.code}`, { cause: error });
   });
+}
+
+/** Volumes that have an index; marks and drafts are beside them. */
+async function volumesIn(indexDir: string): Promise<readonly VolumeId[]> {
+  const names = await readdir(indexDir).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new Fault('NodeToolFailed', `${indexDir} cannot be read: ${error.code}`, { cause: error });
+  });
+  return names.flatMap((name) => findVolumeId(name) ?? []);
 }
 
 async function makeFolder(folder: string): Promise<void> {

@@ -42,6 +42,11 @@ export interface StageNotesPort {
   findOf(volumeId: VolumeId): Promise<StageNote | undefined>;
   /** The notes of all stages of a volume, the latest one last. */
   listOf(volumeId: VolumeId): Promise<readonly StageNote[]>;
+  /**
+   * The notes of all volumes that name this place among their `devicesAt`. Those that cannot be read are left out: one volume's
+   * trouble is not another's.
+   */
+  listWithDeviceAt(path: string): Promise<readonly StageNote[]>;
   write(note: StageNote): Promise<void>;
   /**
    * A file system is being made on this volume, which was proven blank: if the process dies, the half of one may be written over.
