@@ -18,3 +18,10 @@ export function migrationWorkflowIdOf(volumeId: string): string {
 export function nodeWorkflowIdOf(volumeId: VolumeId, nodeId: NodeId): string {
   return `volume/${volumeId}/node/${nodeId}`;
 }
+
+const NODE_WORKFLOW_ID = /^volume\/[^/]+\/node\/(?<nodeId>[^/]+)$/;
+
+/** The node that a workflow ID of nodeWorkflowIdOf names; undefined: it is none of those. */
+export function findNodeOfWorkflowId(workflowId: string): string | undefined {
+  return NODE_WORKFLOW_ID.exec(workflowId)?.groups?.['nodeId'];
+}

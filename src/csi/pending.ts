@@ -1,5 +1,6 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
+import { findNodeOfWorkflowId } from '../contract/workflow-ids';
 import { subjectOf } from './operation';
 
 type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number];
@@ -11,12 +12,16 @@ type PendingActivity = NonNullable<WorkflowExecutionDescription['raw']['pendingA
 export function describePending(volumeId: string, description: WorkflowExecutionDescription): string {
   const subject = subjectOf({ name: description.type, volumeId });
   const activity = description.raw.pendingActivities?.[0];
-  const waitsFor = activity ? describeActivity(activity) : 'it waits for a controller to work on it';
+  const waitsFor = activity
+    ? describeActivity(activity, workerOf(description.workflowId))
+    : 'it waits for a controller to work on it';
   return `${subject} is under way and goes on by itself: ${waitsFor} (workflow ${description.workflowId}, run ${description.runId})`;
 }
 
-function describeActivity(activity: PendingActivity): string {
-  const step = `${activity.activityType?.name ?? 'a step'}, attempt ${activity.attempt ?? 1}`;
+function describeActivity(activity: PendingActivity, worker: string): string {
+  const name = activity.activityType?.name ?? 'a step';
+  if (isUntouched(activity)) return `${name} waits for a free worker of ${worker}`;
+  const step = `${name}, attempt ${activity.attempt ?? 1}`;
   const waitingFor = heartbeatOf(activity);
   if (waitingFor) return `${step}: ${waitingFor}`;
   const failure = activity.lastFailure?.message;
@@ -24,6 +29,17 @@ function describeActivity(activity: PendingActivity): string {
   const again =
     next === undefined || next * 1000 < Date.now() ? '' : `, next attempt at ${new Date(next * 1000).toISOString()}`;
   return failure ? `${step}, last failure: ${failure}${again}` : `${step}, no failure so far`;
+}
+
+/** Whether nobody has taken it on yet: its worker is away, or has all hands full. */
+function isUntouched({ attempt, lastFailure, lastStartedTime }: PendingActivity): boolean {
+  return (attempt ?? 1) <= 1 && !lastFailure && !lastStartedTime;
+}
+
+/** Whose the steps of that workflow are. */
+function workerOf(workflowId: string): string {
+  const nodeId = findNodeOfWorkflowId(workflowId);
+  return nodeId === undefined ? 'a controller' : `node ${nodeId}`;
 }
 
 /** What the running attempt itself says that it waits for, if anything. */

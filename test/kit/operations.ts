@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
+import { nodeWorkflowIdOf, volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
 import type { Operation } from '../../src/csi/operation';
 import type { Patience } from '../../src/csi/operations';
 import { type NodeId, parseNodeId } from '../../src/domain/nqn';
@@ -71,4 +71,36 @@ export function unpublishOf(volumeId: VolumeId, node: string): Operation<'unpubl
 
 export function expandOf(volumeId: VolumeId, sizeBytes: string): Operation<'expandVolume'> {
   return { name: 'expandVolume', ...aboutVolume(volumeId), input: { volumeId, sizeBytes, clusterId }, summary: 'grow' };
+}
+
+function aboutNode(volumeId: VolumeId, node: string) {
+  const nodeId = parseNodeId(node, 'node_id');
+  return { volumeId, workflowId: nodeWorkflowIdOf(volumeId, nodeId), nodeId };
+}
+
+const stagingTargetPath = '/var/lib/kubelet/plugins/a/globalmount';
+
+/** With ext4. */
+export function stageOf(volumeId: VolumeId, node: string): Operation<'stageVolume'> {
+  const target = {
+    nqn: `nqn.2000-02.com.mikrotik:${volumeId}`,
+    address: '10.42.68.1',
+    port: 4420,
+    filePath: `/storage-pool/metal-csi/${volumeId}.img`,
+    ctrlLossTmo: -1,
+    reconnectDelay: 5,
+  };
+  const mode = { kind: 'mount', fileSystem: 'ext4', mountFlags: [], mkfsOptions: [], readOnly: false } as const;
+  const input = { volumeId, nodeId: node, stagingTargetPath, target, mode };
+  return { name: 'stageVolume', ...aboutNode(volumeId, node), input, summary: 'stage' };
+}
+
+export function unstageOf(volumeId: VolumeId, node: string): Operation<'unstageVolume'> {
+  const input = { volumeId, nodeId: node, stagingTargetPath };
+  return { name: 'unstageVolume', ...aboutNode(volumeId, node), input, summary: 'unstage' };
+}
+
+export function expandNodeOf(volumeId: VolumeId, node: string): Operation<'expandNodeVolume'> {
+  const input = { volumeId, nodeId: node, volumePath: stagingTargetPath };
+  return { name: 'expandNodeVolume', ...aboutNode(volumeId, node), input, summary: 'grow on the node' };
 }

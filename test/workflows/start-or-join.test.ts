@@ -4,7 +4,17 @@ import { createOperations, type RunOperation } from '../../src/csi/operations';
 import { Fault } from '../../src/domain/fault';
 import type { VolumeId } from '../../src/domain/volume-id';
 import { createFakeDisks } from '../kit/fake-disks';
-import { createOf, deleteOf, expandOf, newVolumeId, patient, publishOf, unpublishOf, within } from '../kit/operations';
+import {
+  createOf,
+  deleteOf,
+  expandOf,
+  newVolumeId,
+  patient,
+  publishOf,
+  stageOf,
+  unpublishOf,
+  within,
+} from '../kit/operations';
 import { createTestNamespace, type TestNamespace } from '../kit/temporal';
 import { startTestWorker } from '../kit/worker';
 
@@ -126,6 +136,15 @@ describe('a caller whose patience ends', () => {
     disks.trouble = () => undefined;
     await expect(run(createOf(volumeId), patient())).resolves.toEqual({ sizeBytes: '1073741824' });
     await waitForRuns(volumeId, ['createVolume COMPLETED']);
+  });
+
+  it('learns that no worker of the node has taken the step on yet', async () => {
+    const volumeId = newVolumeId();
+    const fault = await faultOf(run(stageOf(volumeId, 'node-a'), within(2_500)));
+    expect(fault.kind).toBe('OperationPending');
+    expect(fault.message).toContain(
+      `stageVolume of ${volumeId} is under way and goes on by itself: connectVolume waits for a free worker of node node-a (`,
+    );
   });
 
   it('that hangs up leaves the operation running', async () => {
