@@ -71,14 +71,20 @@ export async function startTestWorker(options: TestWorkerOptions) {
   };
 }
 
+type Activity = (...input: never[]) => Promise<unknown>;
+
 /** A worker that polls a node's task queue, as a node process does: the controller knows the node by it. */
-export async function startTestNode(test: TestNamespace, nodeId: string) {
+export async function startTestNode(
+  test: TestNamespace,
+  nodeId: string,
+  activities: Readonly<Record<string, Activity>> = { idle: () => Promise.resolve() },
+) {
   const connection = await connectTestWorker(test.address);
   const worker = await Worker.create({
     connection,
     namespace: test.namespace,
     taskQueue: nodeTaskQueueOf(nodeId),
-    activities: { idle: () => Promise.resolve() },
+    activities,
   });
   const ended = worker.run();
   return {

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { Worker } from '@temporalio/worker';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
 import { LOOK_AGAIN_SIGNAL, type ReconcileInput, type ReconcileSummary } from '../../src/contract/reconcile';
-import { CONTROLLER_TASK_QUEUE, nodeTaskQueueOf } from '../../src/contract/task-queues';
+import { CONTROLLER_TASK_QUEUE } from '../../src/contract/task-queues';
 import { volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
 import { createOperations, type RunOperation } from '../../src/csi/operations';
 import { Fault } from '../../src/domain/fault';
@@ -15,8 +14,8 @@ import { keepReconcileSchedule } from '../../src/workers/reconcile-schedule';
 import { createFakeCluster, type FakeCluster } from '../kit/fake-cluster';
 import { createFakeDisks, type FakeDisks } from '../kit/fake-disks';
 import { createOf, deleteOf, newVolumeId, patient, publishOf, unpublishOf } from '../kit/operations';
-import { connectTestWorker, createTestNamespace, type TestNamespace } from '../kit/temporal';
-import { silent, startTestWorker } from '../kit/worker';
+import { createTestNamespace, type TestNamespace } from '../kit/temporal';
+import { silent, startTestNode, startTestWorker } from '../kit/worker';
 
 const RULES: ReconcileInput = { clusterId: 'c1', graceSeconds: 1, orphanAgeSeconds: 1 };
 
@@ -36,7 +35,7 @@ let node: { stop(): Promise<void> };
 beforeEach(async () => {
   test = await createTestNamespace();
   held = () => Promise.resolve([]);
-  node = await startNode('node-a');
+  node = await startTestNode(test, 'node-a', { findHeldVolumes: async () => ({ held: await held() }) });
   disks = createFakeDisks();
   cluster = createFakeCluster('node-a', 'node-b');
   worker = await startTestWorker({ test, disks, nodes: anyNode, cluster });
@@ -316,21 +315,3 @@ describe('orphans', () => {
     await run(deleteOf(volumeId), patient());
   });
 });
-
-async function startNode(nodeId: string) {
-  const connection = await connectTestWorker(test.address);
-  const worker = await Worker.create({
-    connection,
-    namespace: test.namespace,
-    taskQueue: nodeTaskQueueOf(nodeId),
-    activities: { findHeldVolumes: async () => ({ held: await held() }) },
-  });
-  const ended = worker.run();
-  return {
-    async stop(): Promise<void> {
-      worker.shutdown();
-      await ended;
-      await connection.close();
-    },
-  };
-}

@@ -1,38 +1,48 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { Worker } from '@temporalio/worker';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
-import { migrationWorkflowIdOf, volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
+import { applicationFailureOf } from '../../src/contract/failure';
+import { RECONCILE_WORKFLOW_ID, type ReconcileInput, type ReconcileSummary } from '../../src/contract/reconcile';
+import { CONTROLLER_TASK_QUEUE } from '../../src/contract/task-queues';
+import { migrationWorkflowIdOf, nodeWorkflowIdOf, volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
 import { createOperations } from '../../src/csi/operations';
 import { Fault } from '../../src/domain/fault';
+import { parseNodeId } from '../../src/domain/nqn';
 import { createFakeCluster } from '../kit/fake-cluster';
 import { createFakeDisks } from '../kit/fake-disks';
 import {
   createOf,
   deleteOf,
+  expandNodeOf,
   expandOf,
   newVolumeId,
   patient,
   publishOf,
   publishSharedOf,
+  stageOf,
   unpublishOf,
+  unstageOf,
 } from '../kit/operations';
-import { createTestNamespace, quietTemporal, testWorkflowBundle } from '../kit/temporal';
-import { startTestWorker } from '../kit/worker';
+import { createTestNamespace, quietTemporal, type TestNamespace, testWorkflowBundle } from '../kit/temporal';
+import { startTestNode, startTestWorker } from '../kit/worker';
 
 /**
  * The gate against code that an open workflow of an earlier release could not go on with: recorded histories must replay.
- * `RDS_CSI_RECORD_HISTORIES=1 npm run test:workflows` records anew, which only a change of the names in them calls for. Those named
- * `….before-<patch>` are of the code before that patch, and stay as they are.
+ * `RDS_CSI_RECORD_HISTORIES=1 npm run test:workflows` records those that are not there; those that are stay as they are, and only a
+ * change of the names in them calls for another. Those named `….before-<patch>` are of the code before that patch.
  */
 const FOLDER = path.join(__dirname, '../fixtures/histories');
 
 beforeAll(async () => {
   quietTemporal();
-  if (process.env.RDS_CSI_RECORD_HISTORIES === '1') await recordHistories();
-});
+  if (process.env.RDS_CSI_RECORD_HISTORIES !== '1') return;
+  await recordVolumeHistories();
+  await recordNodeHistories();
+  await recordReconcileHistories();
+}, 60_000);
 
 /** `<process>@<host>`: what the SDK calls a worker, and begins the name of its sticky queue with. */
 const WORKER_NAME = /^\d+@/;
@@ -53,6 +63,11 @@ describe('recorded histories', () => {
         'publishVolume',
         'unpublishVolume',
         'watchMigration',
+        'stageVolume',
+        'unstageVolume',
+        'expandNodeVolume',
+        'reconcile',
+        'repairVolume',
       ]),
     );
     for (const name of names) await expect(replay(textOf(name))).resolves.toBeUndefined();
@@ -63,32 +78,42 @@ describe('recorded histories', () => {
     for (const name of histories()) expect(textOf(name)).not.toMatch(/"\d+@|stackTrace|buildId|node_modules/);
   });
 
-  it('do not replay against code that does something else', async () => {
-    const changed = textOf('createVolume.completed.json').replaceAll('"ensureVolume"', '"makeVolume"');
-    await expect(replay(changed)).rejects.toThrow(/Nondeterminism error.*makeVolume/);
+  it.each([
+    ['createVolume.completed', 'ensureVolume'],
+    ['stageVolume.undone', 'undoStage'],
+    ['expandNodeVolume.completed', 'growFileSystem'],
+    ['reconcile.completed', 'findHeldVolumes'],
+    ['repairVolume.cleared', 'confirmStale'],
+  ])('do not replay against code that does something else: %s without %s', async (name, activity) => {
+    const changed = textOf(`${name}.json`).replaceAll(`"name": "${activity}"`, '"name": "somethingElse"');
+    await expect(replay(changed)).rejects.toThrow(/Nondeterminism error.*somethingElse/);
   });
 });
 
+/** Of the latest run of this ID, if no such one was recorded before. */
+async function keep(test: TestNamespace, name: string, workflowId: string): Promise<void> {
+  const file = path.join(FOLDER, `${name}.json`);
+  if (existsSync(file)) return;
+  mkdirSync(FOLDER, { recursive: true });
+  const history = await test.client.workflow.getHandle(workflowId).fetchHistory();
+  writeFileSync(file, `${withoutPlaces(historyToJSON(history))}\n`);
+}
+
 /** One history for each workflow, and one for each way of ending. */
-async function recordHistories(): Promise<void> {
+async function recordVolumeHistories(): Promise<void> {
   const test = await createTestNamespace();
   const disks = createFakeDisks();
   const cluster = createFakeCluster('node-a', 'node-b', 'node-c');
   const worker = await startTestWorker({ test, disks, nodes: anyNode, cluster });
   const run = createOperations(test.client);
   const volumeId = newVolumeId();
-  mkdirSync(FOLDER, { recursive: true });
-  const keep = async (name: string, workflowId: string): Promise<void> => {
-    const history = await test.client.workflow.getHandle(workflowId).fetchHistory();
-    writeFileSync(path.join(FOLDER, `${name}.json`), `${withoutPlaces(historyToJSON(history))}\n`);
-  };
   const record = async (name: string, operation: Promise<unknown>): Promise<void> => {
     await operation.catch(() => undefined);
-    await keep(name, volumeWorkflowIdOf(volumeId));
+    await keep(test, name, volumeWorkflowIdOf(volumeId));
   };
   const watched = async (name: string): Promise<void> => {
     await test.client.workflow.getHandle(migrationWorkflowIdOf(volumeId)).result();
-    await keep(name, migrationWorkflowIdOf(volumeId));
+    await keep(test, name, migrationWorkflowIdOf(volumeId));
   };
   await record('createVolume.completed', run(createOf(volumeId), patient()));
   await record('publishVolume.completed', run(publishOf(volumeId, 'node-a'), patient()));
@@ -114,6 +139,79 @@ async function recordHistories(): Promise<void> {
   await record('expandVolume.cancelled', run(expandOf(volumeId, '3221225472'), patient()));
   disks.trouble = () => undefined;
   await record('deleteVolume.completed', run(deleteOf(volumeId), patient()));
+  await worker.stop();
+  await test.close();
+}
+
+/** Of what is done on a node, over one that does what it is told. */
+async function recordNodeHistories(): Promise<void> {
+  const test = await createTestNamespace();
+  const cluster = createFakeCluster('node-a');
+  const worker = await startTestWorker({ test, disks: createFakeDisks(), nodes: anyNode, cluster });
+  const done = () => Promise.resolve();
+  let prepare: () => Promise<void> = done;
+  const node = await startTestNode(test, 'node-a', {
+    connectVolume: done,
+    prepareFileSystem: () => prepare(),
+    mountStaging: done,
+    undoStage: done,
+    unstageVolume: done,
+    growFileSystem: () => Promise.resolve({ sizeBytes: '2147483648' }),
+  });
+  const run = createOperations(test.client);
+  const volumeId = newVolumeId();
+  const record = async (name: string, operation: Promise<unknown>, kind: string | undefined): Promise<void> => {
+    const error: unknown = await operation.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    if ((error instanceof Fault ? error.kind : error) !== kind) throw new Error(`${name} ended with ${String(error)}`);
+    await keep(test, name, nodeWorkflowIdOf(volumeId, parseNodeId('node-a', 'nodeId')));
+  };
+  await record('stageVolume.completed', run(stageOf(volumeId, 'node-a'), patient()), undefined);
+  await record('expandNodeVolume.completed', run(expandNodeOf(volumeId, 'node-a'), patient()), undefined);
+  await record('unstageVolume.completed', run(unstageOf(volumeId, 'node-a'), patient()), undefined);
+  prepare = () => {
+    throw applicationFailureOf(new Fault('DeviceNotBlank', `${volumeId}: an xfs file system is on it, not ext4`));
+  };
+  await record('stageVolume.undone', run(stageOf(volumeId, 'node-a'), patient()), 'DeviceNotBlank');
+  await node.stop();
+  await worker.stop();
+  await test.close();
+}
+
+/** A run that finds something of every kind, and the repairs that it begins. */
+async function recordReconcileHistories(): Promise<void> {
+  const test = await createTestNamespace();
+  const disks = createFakeDisks();
+  const cluster = createFakeCluster('node-a', 'node-b');
+  const worker = await startTestWorker({ test, disks, nodes: anyNode, cluster });
+  const [stale, held, hidden, orphan] = [newVolumeId(), newVolumeId(), newVolumeId(), newVolumeId()];
+  const node = await startTestNode(test, 'node-a', { findHeldVolumes: () => Promise.resolve({ held: [held] }) });
+  const run = createOperations(test.client);
+  for (const volumeId of [stale, held, hidden]) {
+    await run(createOf(volumeId), patient());
+    await run(publishOf(volumeId, 'node-a'), patient());
+    cluster.persistentVolumes.add(volumeId);
+  }
+  await run(createOf(orphan), patient());
+  cluster.attach(hidden, 'node-a');
+  const volume = disks.volumes.get(hidden);
+  if (!volume) throw new Error('no volume');
+  disks.volumes.set(hidden, { ...volume, exported: false });
+  cluster.persistentVolumes.add('pvc-lost');
+  const rules = { clusterId: 'c1', graceSeconds: 1, orphanAgeSeconds: 0, deleteOrphansAfterSeconds: 0 };
+  const { done, left, lostVolumes } = await test.client.workflow.execute<
+    (input: ReconcileInput) => Promise<ReconcileSummary>
+  >('reconcile', { workflowId: RECONCILE_WORKFLOW_ID, taskQueue: CONTROLLER_TASK_QUEUE, args: [rules] });
+  // A history of a run that found nothing would replay against anything.
+  expect(done.map(({ action }) => action).sort()).toEqual(['clear', 'delete', 'restore']);
+  expect([left.length, lostVolumes.length]).toEqual([1, 1]);
+  await keep(test, 'reconcile.completed', RECONCILE_WORKFLOW_ID);
+  await keep(test, 'repairVolume.cleared', volumeWorkflowIdOf(stale));
+  await keep(test, 'repairVolume.restored', volumeWorkflowIdOf(hidden));
+  await keep(test, 'repairVolume.deleted', volumeWorkflowIdOf(orphan));
+  await node.stop();
   await worker.stop();
   await test.close();
 }
