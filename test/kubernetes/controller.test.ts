@@ -44,7 +44,7 @@ import { createOf, newName, publishOf } from '../kit/requests';
       async () => `it does not say so:\n${await log()}`,
     );
     await waitFor(
-      async () => (await log()).includes('reconcile was triggered: nodes were lost'),
+      async () => (await log()).includes('reconcile was triggered: nodes are lost: '),
       async () => `reconcile was not triggered:\n${await log()}`,
     );
     expect((await told()).sort()).toEqual([

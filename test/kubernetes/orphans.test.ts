@@ -149,7 +149,13 @@ const configOf = ({ kubeconfig }: Kubernetes) => ({
       },
       () => 'nobody was told',
     );
-    expect((await summaries(driver))[0]?.lostVolumes).toContainEqual({ name: volumeId, volumeId, why: 'no-disk' });
+    const lost = { name: volumeId, volumeId, why: 'no-disk' };
+    const told = async () => (await summaries(driver)).flatMap(({ lostVolumes }) => lostVolumes);
+    await waitFor(
+      async () => (await told()).some((each) => each.volumeId === volumeId),
+      () => 'no summary has it',
+    );
+    expect(await told()).toContainEqual(lost);
     await volumes.end(volumeId);
     await driver.stop();
   });
