@@ -1,6 +1,7 @@
 import type { FileSystemStats, Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
+import { findWhyAbnormal } from '../domain/condition';
 import { Fault } from '../domain/fault';
 import type { VolumeId } from '../domain/volume-id';
 import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
@@ -197,14 +198,16 @@ export interface StatsWish {
 }
 
 async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath }: StatsWish): Promise<VolumeStats> {
-  const { mounts, paths } = parts;
+  const { mounts, paths, lostSince } = parts;
   const note: StageNote | undefined =
     stagingTargetPath === undefined
       ? await parts.notes.findOf(volumeId)
       : await findNote(parts, { volumeId, stagingTargetPath });
-  const { connected, device } = await findConnection(parts, await nqnOf(parts, note, volumeId));
+  const nqn = await nqnOf(parts, note, volumeId);
+  const { device, connected } = await findConnection(parts, nqn);
   // What is at that path is another's: of this volume nothing is known here.
   if (!connected && !note) throw notThere(volumeId, volumePath);
+  const dataPath = { state: device?.state, connected, lostSinceMs: lostSince(nqn), turnedReadOnly: false };
   const all = await mountsAt(mounts, volumePath);
   const seen = all.at(-1);
   if (seen) {
@@ -213,24 +216,24 @@ async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath
       const abnormal = `${seen.source} is mounted over it at ${volumePath}`;
       return { kind: 'mount', totalBytes: device.sizeBytes, fileSystem: undefined, abnormal };
     }
-    return await mountStats(parts, { volumePath, seen, device });
+    const abnormal = findWhyAbnormal({ ...dataPath, turnedReadOnly: hasTurnedReadOnly(seen) });
+    return await mountStats(parts, { volumePath, device, abnormal });
   }
   // Only now, that nothing is mounted there, may the path itself be looked at: a dead mount would not answer.
   const found = await paths.find(volumePath);
   if (found?.kind !== 'block-device') throw notThere(volumeId, volumePath);
   if (device && (found.major !== device.major || found.minor !== device.minor)) throw notThere(volumeId, volumePath);
   const totalBytes = device?.sizeBytes ?? 0n;
-  return { kind: 'block', totalBytes, fileSystem: undefined, abnormal: whyAbnormal(device) };
+  return { kind: 'block', totalBytes, fileSystem: undefined, abnormal: findWhyAbnormal(dataPath) };
 }
 
 interface Mounted {
   readonly volumePath: string;
-  readonly seen: Mount;
   readonly device: Device | undefined;
+  readonly abnormal: string | undefined;
 }
 
-async function mountStats({ mounts }: NodeParts, { volumePath, seen, device }: Mounted): Promise<VolumeStats> {
-  const abnormal = whyAbnormal(device) ?? whyReadOnly(seen);
+async function mountStats({ mounts }: NodeParts, { volumePath, device, abnormal }: Mounted): Promise<VolumeStats> {
   try {
     const fileSystem = await mounts.stats(volumePath);
     return { kind: 'mount', totalBytes: fileSystem.totalBytes, fileSystem, abnormal };
@@ -251,15 +254,9 @@ function requireApart(stagingTargetPath: string, targetPath: string): void {
   );
 }
 
-function whyAbnormal(device: Device | undefined): string | undefined {
-  if (!device) return 'the volume is not connected to this node any more, or its connection has lost its device';
-  return device.state === 'live' ? undefined : `its connection is not live but ${device.state}`;
-}
-
 /** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
-function whyReadOnly({ options, superOptions }: Mount): string | undefined {
-  const turned = superOptions.includes('ro') && options.includes('rw');
-  return turned ? 'its file system has become read-only: the kernel has met errors on it' : undefined;
+function hasTurnedReadOnly({ options, superOptions }: Mount): boolean {
+  return superOptions.includes('ro') && options.includes('rw');
 }
 
 function isReadOnly({ options, superOptions }: Mount): boolean {

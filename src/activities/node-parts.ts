@@ -21,6 +21,8 @@ export interface NodeParts {
   readonly demand: Pick<StageDemand, 'require'>;
   /** All paths are below it: the kubelet's own. */
   readonly kubeletDir: string;
+  /** Since when the session of an NQN is lost, in milliseconds of the epoch; undefined: it is not, or nobody has seen it. */
+  readonly lostSince: (nqn: SubsystemNqn) => number | undefined;
   /** For volumes whose note is gone: what their NQNs begin with. */
   readonly nqnPrefix: NqnPrefix;
 }

@@ -1,4 +1,5 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { SessionCounts, SessionEvent } from '../activities/session-watch';
 import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import type { DisksEvent } from '../adapters/routeros/disks';
 import type { ObserveRpc } from '../csi/unary';
@@ -56,10 +57,48 @@ export function createControllerMetrics(): ControllerMetrics {
   };
 }
 
-/** The node's: what it was asked. */
-export function createNodeMetrics(): Pick<ControllerMetrics, 'registry' | 'observeRpc'> {
+export interface NodeMetrics extends Pick<ControllerMetrics, 'registry' | 'observeRpc'> {
+  /** How many sessions of staged volumes are live and lost. */
+  readonly countSessions: (counts: SessionCounts) => void;
+  readonly observeSession: (event: SessionEvent) => void;
+}
+
+/** The node's: what it was asked, and the sessions with the RDS. */
+export function createNodeMetrics(): NodeMetrics {
   const registry = new Registry();
-  return { registry, observeRpc: observeRpcIn(registry) };
+  return { registry, observeRpc: observeRpcIn(registry), ...sessionsIn(registry) };
+}
+
+function sessionsIn(registry: Registry): Pick<NodeMetrics, 'countSessions' | 'observeSession'> {
+  const registers = [registry];
+  const active = new Gauge({
+    name: 'rds_csi_nvme_connections_active',
+    help: 'Live NVMe/TCP sessions of volumes that are staged on this node',
+    registers,
+  });
+  const lost = new Gauge({
+    name: 'rds_csi_nvme_connections_lost',
+    help: 'Sessions of staged volumes that are not live: their reads and writes wait',
+    registers,
+  });
+  const losses = new Counter({
+    name: 'rds_csi_nvme_connection_losses_total',
+    help: 'Sessions of staged volumes that were lost',
+    registers,
+  });
+  const outages = new Histogram({
+    name: 'rds_csi_nvme_outage_duration_seconds',
+    help: 'Time from a lost session to its return',
+    buckets: OUTAGE_BUCKETS,
+    registers,
+  });
+  return {
+    countSessions: (counts) => {
+      active.set(counts.live);
+      lost.set(counts.lost);
+    },
+    observeSession: (event) => (event.kind === 'lost' ? losses.inc() : outages.observe(event.outageMs / 1_000)),
+  };
 }
 
 function observeRpcIn(registry: Registry): ObserveRpc {

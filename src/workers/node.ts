@@ -31,7 +31,8 @@ import type { NodeId } from '../domain/nqn';
 import type { NodeConfig } from './config/node-config';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
-import { createNodeMetrics } from './metrics';
+import { createNodeMetrics, type NodeMetrics } from './metrics';
+import { watchSessions } from './sessions';
 import { endWithin } from './stop';
 import { createTemporalClient, monitorTemporal } from './temporal-client';
 import { superviseWorker } from './temporal-worker';
@@ -61,7 +62,7 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   Runtime.install(temporalRuntimeOptions(logger));
   const metrics = createNodeMetrics();
   const demand = createStageDemand();
-  const parts = partsOf(config, { logger, demand });
+  const parts = partsOf(config, { logger, metrics, demand, signal });
   const temporal = createTemporalClient(config.temporal);
   monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
@@ -97,23 +98,32 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   await endWithin(end, logger);
 }
 
-function partsOf(
-  { nodeId, nqnPrefix, kubeletDir, driverName, connector }: NodeConfig,
-  { logger, demand }: { readonly logger: Logger; readonly demand: StageDemand },
-): NodeParts {
+interface PartsOptions {
+  readonly logger: Logger;
+  readonly metrics: NodeMetrics;
+  readonly demand: StageDemand;
+  readonly signal: AbortSignal;
+}
+
+function partsOf(config: NodeConfig, { logger, metrics, demand, signal }: PartsOptions): NodeParts {
+  const { nodeId, nqnPrefix, kubeletDir, driverName } = config;
   const processes = createProcesses({ logger });
   const mounts = createMounts({ processes });
+  const connector = connectorOf(config.connector, { processes, mounts, nodeId });
+  const notes = createFileNotes({ indexDir: path.join(kubeletDir, 'plugins', driverName, 'stages') });
+  const sessions = watchSessions({ connector, notes, logger, metrics, signal });
   return {
     nodeId,
     nqnPrefix,
     kubeletDir,
     demand,
     mounts,
-    connector: connectorOf(connector, { processes, mounts, nodeId }),
+    connector,
+    lostSince: (nqn) => sessions.lostSince(nqn),
     fileSystems: createFileSystems({ processes, mounts }),
     paths: createPaths({ processes, mounts }),
     inTurn: createTurns({ longestWaitMs: TURN_LIMIT_MS }),
-    notes: createFileNotes({ indexDir: path.join(kubeletDir, 'plugins', driverName, 'stages') }),
+    notes,
   };
 }
 

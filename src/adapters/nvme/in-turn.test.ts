@@ -25,6 +25,7 @@ it('lets a disconnect wait for a connect of the same NQN, also for one that fail
       begun.push('connect');
       return failing;
     },
+    sessions: async () => new Map(),
     find: async (nqn) => {
       begun.push(`find ${nqn}`);
       return undefined;

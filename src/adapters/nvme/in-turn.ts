@@ -21,6 +21,7 @@ export function inTurn(connector: ConnectorPort): ConnectorPort {
     connect: (target) => run(target.nqn, () => connector.connect(target)),
     find: (nqn) => connector.find(nqn),
     findNqnOf: (volumeId) => connector.findNqnOf(volumeId),
+    sessions: () => connector.sessions(),
     rescan: (nqn, atLeastBytes) => run(nqn, () => connector.rescan(nqn, atLeastBytes)),
     disconnect: (nqn) => run(nqn, () => connector.disconnect(nqn)),
   };

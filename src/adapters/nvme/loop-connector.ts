@@ -11,7 +11,7 @@ import { inTurn } from './in-turn';
 import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
 import { findLoops, isLoopName, type LoopDevice } from './loop-devices';
 import { type Clock, pollUntil, systemClock } from './poll';
-import type { ConnectorPort, ConnectTarget, Device } from './port';
+import type { ConnectorPort, ConnectTarget, Device, Session } from './port';
 import { exists, findAttribute, nodeNumbersOf } from './sysfs';
 import { undoAfter } from './undo';
 import { wordsOf } from './words';
@@ -74,6 +74,10 @@ class LoopConnector implements ConnectorPort {
     } catch (error) {
       throw await undoAfter(error, () => this.detach(nqn, path, name));
     }
+  }
+
+  async sessions(): Promise<ReadonlyMap<string, Session>> {
+    return new Map();
   }
 
   async find(nqn: SubsystemNqn): Promise<Device | undefined> {

@@ -3,6 +3,7 @@ import type { SubsystemNqn } from '../../domain/nqn';
 import { isControllerName, isNamespaceName } from '../../domain/nvme-sysfs';
 import { type DeviceTree, lookAtDevice, type SeenDevice } from './block-device';
 import { devicesWithFileSystem } from './device-holders';
+import type { Session } from './port';
 import { findAttribute, namesIn } from './sysfs';
 
 /** A controller is one session with a target; the kernel's words for its state. */
@@ -62,6 +63,27 @@ export async function listNqns({ sysRoot }: DeviceTree): Promise<readonly string
     if (nqn !== undefined) nqns.push(nqn);
   }
   return nqns;
+}
+
+/** Every connection, by NQN. Ours are those of which no controller was made under another host NQN. */
+export async function sessionsOf({ sysRoot }: DeviceTree, hostNqn: string): Promise<ReadonlyMap<string, Session>> {
+  const root = `${sysRoot}/class/nvme-subsystem`;
+  const sessions = new Map<string, Session>();
+  for (const subsystem of await namesIn(root)) {
+    const nqn = (await findAttribute(`${root}/${subsystem}/subsysnqn`))?.trim();
+    if (nqn === undefined) continue;
+    for (const name of (await namesIn(`${root}/${subsystem}`)).filter(isControllerName)) {
+      const state = await findAttribute(`${root}/${subsystem}/${name}/state`);
+      const isOurs = (await findAttribute(`${root}/${subsystem}/${name}/hostnqn`))?.trim() === hostNqn;
+      const before = sessions.get(nqn);
+      if (state === undefined) continue;
+      sessions.set(nqn, {
+        state: before?.state === 'live' ? 'live' : state,
+        isOurs: isOurs && before?.isOurs !== false,
+      });
+    }
+  }
+  return sessions;
 }
 
 /**

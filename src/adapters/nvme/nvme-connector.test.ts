@@ -88,6 +88,10 @@ class FakeKernel {
     this.write(`sys/devices/virtual/nvme-fabrics/ctl/nvme${controller}/state`, state);
   }
 
+  setHostNqn(controller: number, hostNqn: string): void {
+    this.write(`sys/devices/virtual/nvme-fabrics/ctl/nvme${controller}/hostnqn`, hostNqn);
+  }
+
   /** A namespace's device, its node, and the hidden path that leads to it. */
   addNamespace(subsystem: number, name: string, disk: { numbers: string; sizeBytes: bigint }): void {
     const below = `sys/devices/virtual/nvme-subsystem/nvme-subsys${subsystem}`;
@@ -548,6 +552,36 @@ describe('findNqnOf', () => {
   it('finds none where there is none', async () => {
     kernel.addVolume(0, otherNqn);
     expect(await connector.findNqnOf(volumeId)).toBeUndefined();
+  });
+});
+
+describe('sessions', () => {
+  it('has every connection, whosever, in the words of the kernel', async () => {
+    expect(await connector.sessions()).toEqual(new Map());
+    kernel.addVolume(0, nqn);
+    kernel.setHostNqn(0, host.hostNqn);
+    kernel.addVolume(1, otherNqn);
+    kernel.setState(1, 'connecting');
+    kernel.setHostNqn(1, 'nqn.2014-08.org.nvmexpress:uuid:00000000-0000-0000-0000-00000000000b');
+    expect(await connector.sessions()).toEqual(
+      new Map([
+        [nqn, { state: 'live', isOurs: true }],
+        [otherNqn, { state: 'connecting', isOurs: false }],
+      ]),
+    );
+  });
+
+  it.each([
+    ['live', 'connecting'],
+    ['connecting', 'live'],
+  ])('of two, %s and %s, the live one counts, and both must be ours', async (first, second) => {
+    kernel.addVolume(0, nqn);
+    kernel.setState(0, first);
+    kernel.addController(0, 5, second);
+    kernel.setHostNqn(0, host.hostNqn);
+    expect(await connector.sessions()).toEqual(new Map([[nqn, { state: 'live', isOurs: false }]]));
+    kernel.setHostNqn(5, host.hostNqn);
+    expect(await connector.sessions()).toEqual(new Map([[nqn, { state: 'live', isOurs: true }]]));
   });
 });
 

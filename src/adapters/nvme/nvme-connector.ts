@@ -18,10 +18,11 @@ import {
   listNqns,
   liveControllers,
   type NvmeConnection,
+  sessionsOf,
   stateOf,
 } from './nvme-connection';
 import { type Clock, pollUntil, systemClock } from './poll';
-import type { ConnectorPort, ConnectTarget, Device, HostIdentity } from './port';
+import type { ConnectorPort, ConnectTarget, Device, HostIdentity, Session } from './port';
 import { nodeNumbersOf } from './sysfs';
 import { undoAfter } from './undo';
 import { wordsOf } from './words';
@@ -75,6 +76,10 @@ class NvmeConnector implements ConnectorPort {
 
   async findNqnOf(volumeId: VolumeId): Promise<SubsystemNqn | undefined> {
     return findNqnOf(await listNqns(this.tree), volumeId);
+  }
+
+  sessions(): Promise<ReadonlyMap<string, Session>> {
+    return sessionsOf(this.tree, this.options.host.hostNqn);
   }
 
   async rescan(nqn: SubsystemNqn, atLeastBytes?: Bytes): Promise<Device | undefined> {

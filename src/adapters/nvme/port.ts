@@ -30,6 +30,14 @@ export interface Device {
   readonly state: string;
 }
 
+/** A connection as the kernel shows it. */
+export interface Session {
+  /** In the kernel's words; `live` if one of its controllers is. */
+  readonly state: string;
+  /** Whether it was made in this node's name, by its host NQN: by this driver. */
+  readonly isOurs: boolean;
+}
+
 /** Connects volumes to this node, one device for each NQN. All look by NQN in the kernel's own tables, every time. */
 export interface ConnectorPort {
   /**
@@ -51,6 +59,12 @@ export interface ConnectorPort {
    * none. Several: DeviceMismatch.
    */
   findNqnOf(volumeId: VolumeId): Promise<SubsystemNqn | undefined>;
+
+  /**
+   * Every connection that the kernel has, by NQN: foreign ones too, which are nobody's to touch. Empty where there is no connection
+   * to lose. Throws NodeToolFailed.
+   */
+  sessions(): Promise<ReadonlyMap<string, Session>>;
 
   /**
    * Looks anew at how large the device is, and returns it; waits a while for it to have `atLeastBytes`, and returns it without them

@@ -37,6 +37,16 @@ afterEach(() => {
 });
 
 describe('a note', () => {
+  it('is listed until it is removed; drafts and marks of formats are not', async () => {
+    expect(await notes.list()).toEqual([]);
+    await notes.setFormatting(volumeId, true);
+    await notes.write(noteOf());
+    writeFileSync(path.join(folder, 'index', `${volumeId}.new`), 'half');
+    expect(await notes.list()).toEqual([noteOf()]);
+    await notes.remove(noteOf());
+    expect(await notes.list()).toEqual([]);
+  });
+
   it('is read back as it was written, by its path and by its volume, after a restart too', async () => {
     await notes.write(noteOf());
     await notes.write(noteOf({ mountedBy: 'run-2', mode: { kind: 'block', readOnly: true }, devicesAt: ['/a/b'] }));

@@ -54,16 +54,21 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
     }
     return others;
   };
+  const findOf = async (volumeId: VolumeId): Promise<StageNote | undefined> => {
+    // Not the last of all: a note that cannot be read shall not make a later one of no use.
+    for (const stagingTargetPath of (await placesOf(volumeId)).toReversed()) {
+      const note = await find(stagingTargetPath);
+      if (note?.volumeId === volumeId) return note;
+    }
+    return undefined;
+  };
   return {
     find,
+    findOf,
 
-    // Not the last of all: a note that cannot be read shall not make a later one of no use.
-    async findOf(volumeId) {
-      for (const stagingTargetPath of (await placesOf(volumeId)).toReversed()) {
-        const note = await find(stagingTargetPath);
-        if (note?.volumeId === volumeId) return note;
-      }
-      return undefined;
+    async list() {
+      const notes = await Promise.all((await volumesIn(indexDir)).map(findOf));
+      return notes.filter((note) => note !== undefined);
     },
 
     async listOf(volumeId) {

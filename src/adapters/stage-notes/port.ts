@@ -47,6 +47,8 @@ export interface StageNotesPort {
    * trouble is not another's.
    */
   listWithDeviceAt(path: string): Promise<readonly StageNote[]>;
+  /** Of all volumes, the latest stage of each. */
+  list(): Promise<readonly StageNote[]>;
   write(note: StageNote): Promise<void>;
   /**
    * A file system is being made on this volume, which was proven blank: if the process dies, the half of one may be written over.

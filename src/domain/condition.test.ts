@@ -1,0 +1,22 @@
+import { describe, expect, it } from '@jest/globals';
+import { type DataPath, findWhyAbnormal } from './condition';
+
+const WELL: DataPath = { state: 'live', connected: true, lostSinceMs: undefined, turnedReadOnly: false };
+const SINCE = Date.parse('2026-11-21T02:03:04Z');
+
+describe('findWhyAbnormal', () => {
+  it.each<[string, Partial<DataPath>, RegExp]>([
+    [
+      'reconnecting',
+      { state: 'connecting', lostSinceMs: SINCE },
+      /lost \(connecting\) since 2026-11-21T02:03:04.000Z: .*wait/,
+    ],
+    ['reconnecting, just now', { state: 'resetting' }, /lost \(resetting\): /],
+    ['read-only', { turnedReadOnly: true }, /read-only/],
+    ['reconnecting before read-only', { state: 'connecting', turnedReadOnly: true }, /connecting/],
+    ['no device', { state: undefined }, /device is gone: the connection .* has lost it$/],
+    ['no connection', { state: undefined, connected: false, lostSinceMs: SINCE }, /device is gone: .* no connection/],
+  ])('%s', (_what, path, says) => expect(findWhyAbnormal({ ...WELL, ...path })).toMatch(says));
+
+  it('healthy', () => expect(findWhyAbnormal(WELL)).toBeUndefined());
+});

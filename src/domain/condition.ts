@@ -1,0 +1,24 @@
+/** What a node knows of a volume's way to its data. */
+export interface DataPath {
+  /** The kernel's word for the state of its connection; undefined: there is none, or it has no device. */
+  readonly state: string | undefined;
+  /** Whether the kernel has a connection of its NQN at all. */
+  readonly connected: boolean;
+  /** Milliseconds of the epoch, as far as the node has seen. */
+  readonly lostSinceMs: number | undefined;
+  /** Whether its file system was mounted for writing, and the kernel has made it read-only. */
+  readonly turnedReadOnly: boolean;
+}
+
+/** What is wrong with a volume on its node, for a person at night; undefined: nothing. */
+export function findWhyAbnormal({ state, connected, lostSinceMs, turnedReadOnly }: DataPath): string | undefined {
+  if (!connected) {
+    return 'the device is gone: this node has no connection to the volume any more; a pod that has it must be started again';
+  }
+  const since = lostSinceMs === undefined ? '' : ` since ${new Date(lostSinceMs).toISOString()}`;
+  if (state === undefined) return `the device is gone: the connection to the RDS has lost it${since}`;
+  if (state !== 'live') {
+    return `the connection to the RDS is lost (${state})${since}: reads and writes wait, and go on when it is back`;
+  }
+  return turnedReadOnly ? 'its file system has become read-only: the kernel has met errors on it' : undefined;
+}
