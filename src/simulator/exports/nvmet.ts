@@ -59,7 +59,7 @@ export class Nvmet {
     const before = this.made.get(wanted.nqn);
     if (before && !isSameTarget(before, wanted)) this.remove(wanted.nqn);
     if (!this.made.has(wanted.nqn)) return this.create(wanted);
-    if (before && before.hosts.join() !== wanted.hosts.join()) this.setHosts(wanted);
+    if (before && before.host !== wanted.host) this.setHost(wanted);
     if (before && before.sizeBytes !== wanted.sizeBytes) {
       this.config.write(`subsystems/${wanted.nqn}/${NAMESPACE}/revalidate_size`, '1');
     }
@@ -82,7 +82,7 @@ export class Nvmet {
     this.config.makeFolder(subsystem);
     try {
       this.config.write(`${subsystem}/attr_serial`, serial);
-      this.setHosts(wanted);
+      this.setHost(wanted);
       this.enable(wanted);
       this.config.link(`ports/${this.ensurePort(wanted.port)}/subsystems/${nqn}`, subsystem);
     } catch (error) {
@@ -109,17 +109,17 @@ export class Nvmet {
   }
 
   /** Who may connect from now on. Sessions that are there go on, as the kernel has it. */
-  private setHosts({ nqn, hosts }: WantedExport): void {
+  private setHost({ nqn, host }: WantedExport): void {
     const subsystem = `subsystems/${nqn}`;
-    const before = this.config.list(`${subsystem}/allowed_hosts`);
-    for (const host of hosts) requireName(host);
-    if (hosts.length > 0) this.config.write(`${subsystem}/attr_allow_any_host`, '0');
-    for (const host of hosts.filter((each) => !before.includes(each))) {
+    const others = this.config.list(`${subsystem}/allowed_hosts`);
+    if (host !== undefined) {
+      requireName(host);
+      this.config.write(`${subsystem}/attr_allow_any_host`, '0');
       if (!this.config.has(`hosts/${host}`)) this.config.makeFolder(`hosts/${host}`);
       this.config.link(`${subsystem}/allowed_hosts/${host}`, `hosts/${host}`);
     }
-    for (const host of before.filter((each) => !hosts.includes(each))) this.removeHost(nqn, host);
-    if (hosts.length === 0) this.config.write(`${subsystem}/attr_allow_any_host`, '1');
+    for (const other of others) this.removeHost(nqn, other);
+    if (host === undefined) this.config.write(`${subsystem}/attr_allow_any_host`, '1');
   }
 
   private removeHost(nqn: string, host: string): void {

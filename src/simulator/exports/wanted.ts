@@ -12,8 +12,8 @@ export interface WantedExport {
   readonly fileOffset: string;
   /** Decimal. */
   readonly sizeBytes: string;
-  /** Host NQNs that may connect; empty: any. */
-  readonly hosts: readonly string[];
+  /** The one host NQN that may connect; undefined: any. */
+  readonly host: string | undefined;
   /** The same for as long as the disk exists, whatever is restarted: a host drops a device that comes back as another one. */
   readonly serial: string;
   readonly uuid: string;
@@ -33,10 +33,7 @@ export function wantedOf({ id, values }: DiskRecord, device: string): WantedExpo
     filePath: text('file-path', ''),
     fileOffset: values['file-offset'] ?? '0',
     sizeBytes: values['file-size'] ?? '0',
-    hosts: text('nvme-tcp-server-allow-host-name', '')
-      .split(',')
-      .map((host) => host.trim())
-      .filter((host) => host !== ''),
+    host: text('nvme-tcp-server-allow-host-name', '') || undefined,
     serial: identity.slice(0, 20),
     uuid: uuidOf(identity.slice(20)),
   };
