@@ -4,6 +4,7 @@ import {
   ActivityFailure,
   executeChild,
   ParentClosePolicy,
+  patched,
   proxyActivities,
   TimeoutFailure,
 } from '@temporalio/workflow';
@@ -22,6 +23,8 @@ import { tell } from './tell';
 const REPAIRS_AT_ONCE = 25;
 /** Repairs of one run; what is left, the next one does. */
 const MOST_REPAIRS = 500;
+/** What a node has said counts for so long: a run that waits for the RDS to return may come to use it much later. */
+const ANSWER_LIFETIME_MS = 2 * NODE_ANSWER_LIMIT_MS;
 
 const ACTIONS = { 'clear-attachments': 'clear', 'restore-export': 'restore', 'delete-orphan': 'delete' } as const;
 
@@ -30,7 +33,7 @@ export interface Repairs {
   restoreExports(volumeIds: readonly string[]): Promise<void>;
   /** Asks the nodes whether they have these volumes, so that clearing them does not wait for it: one that is off does not answer. */
   askNodes(stale: readonly StaleAttachment[]): Promise<void>;
-  /** Those that no node keeps; what it was not asked about yet it is asked now. */
+  /** Those that no node keeps; what it was not asked about just now it is asked. */
   clearAttachments(stale: readonly StaleAttachment[]): Promise<void>;
   deleteOrphans(orphans: readonly OrphanSightingDto[]): Promise<void>;
   /** What is not touched, and why. */
@@ -43,14 +46,7 @@ export function startRepairs(clusterId: string): Repairs {
   const done: DoneDto[] = [];
   const left: string[] = [];
   let begun = 0;
-  /** Why a node keeps a volume, of all that nodes were asked about; undefined: it does not. */
-  const answers = new Map<string, string | undefined>();
-  const ask = async (stale: readonly StaleAttachment[]): Promise<void> => {
-    const open = stale.filter((attachment) => !answers.has(keyOfAttachment(attachment)));
-    const kept = await askEachNode(open);
-    for (const attachment of open) answers.set(keyOfAttachment(attachment), undefined);
-    for (const attachment of kept) answers.set(keyOfAttachment(attachment), attachment.why);
-  };
+  const { ask, whyKept } = startAsking();
   const repair = async (volumeId: string, repair: RepairDto): Promise<void> => {
     begun += 1;
     if (begun > MOST_REPAIRS) return void left.push(`${volumeId}: left to the next run, there is much to do`);
@@ -67,16 +63,40 @@ export function startRepairs(clusterId: string): Repairs {
     async clearAttachments(stale) {
       await ask(stale);
       for (const attachment of stale) {
-        const why = answers.get(keyOfAttachment(attachment));
+        const why = whyKept(attachment);
         if (why !== undefined) left.push(`${attachment.volumeId}: not cleared from ${attachment.nodeId}, ${why}`);
       }
       const byVolume = Map.groupBy(
-        stale.filter((attachment) => answers.get(keyOfAttachment(attachment)) === undefined),
+        stale.filter((attachment) => whyKept(attachment) === undefined),
         ({ volumeId }) => volumeId,
       );
       await forEach([...byVolume], ([volumeId, ofVolume]) =>
         repair(volumeId, { kind: 'clear-attachments', stale: ofVolume.map(({ nodeId, why }) => ({ nodeId, why })) }),
       );
+    },
+  };
+}
+
+/** What nodes say of volumes, remembered for a moment. */
+function startAsking() {
+  const answers = new Map<string, { readonly why: string | undefined; readonly answeredMs: number }>();
+  const isOpen = (attachment: StaleAttachment): boolean => {
+    const answer = answers.get(keyOfAttachment(attachment));
+    if (!answer) return true;
+    // Runs of earlier releases used an answer however old it was.
+    return Date.now() - answer.answeredMs > ANSWER_LIFETIME_MS && patched('fresh-answers');
+  };
+  return {
+    async ask(this: void, stale: readonly StaleAttachment[]): Promise<void> {
+      const open = stale.filter(isOpen);
+      const kept = await askEachNode(open);
+      const answeredMs = Date.now();
+      for (const attachment of open) answers.set(keyOfAttachment(attachment), { why: undefined, answeredMs });
+      for (const attachment of kept) answers.set(keyOfAttachment(attachment), { why: attachment.why, answeredMs });
+    },
+    /** Why the node keeps the volume, by what it has said last; undefined: it does not. */
+    whyKept(this: void, attachment: StaleAttachment): string | undefined {
+      return answers.get(keyOfAttachment(attachment))?.why;
     },
   };
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
+import { NODE_ANSWER_LIMIT_MS } from '../../src/contract/limits';
 import { LOOK_AGAIN_SIGNAL, type ReconcileInput, type ReconcileSummary } from '../../src/contract/reconcile';
 import { CONTROLLER_TASK_QUEUE } from '../../src/contract/task-queues';
 import { volumeWorkflowIdOf } from '../../src/contract/workflow-ids';
@@ -134,6 +135,27 @@ describe('attachments', () => {
     const { left } = await reconcile();
     expect(holdersOf(volumeId)).toEqual(['node-a']);
     expect(left).toEqual([`${volumeId}: not cleared from node-a, the node cannot tell: no sysfs`]);
+  });
+
+  it('stay where the node says so after an outage of the RDS, whatever it said before', async () => {
+    const volumeId = await attachedTo('node-a');
+    let freshMs = 0;
+    held = () => {
+      freshMs ||= Date.now() + 2 * NODE_ANSWER_LIMIT_MS;
+      return Promise.resolve([]);
+    };
+    // The look at the end of the grace waits for the RDS; meanwhile the node is back, and has the volume.
+    disks.trouble = (act) => {
+      if (act !== 'survey' || freshMs === 0) return;
+      held = () => Promise.resolve([volumeId]);
+      if (Date.now() <= freshMs) throw new Fault('ArrayUnreachable', 'the RDS cannot be reached');
+    };
+    const { done, left } = await reconcile();
+    expect([done, left]).toEqual([
+      [],
+      [`${volumeId}: not cleared from node-a, the node answers that it has it connected`],
+    ]);
+    expect(holdersOf(volumeId)).toEqual(['node-a']);
   });
 
   it('of another cluster are none of its business', async () => {
