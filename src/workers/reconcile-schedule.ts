@@ -48,8 +48,14 @@ export function keepReconcileSchedule(options: ReconcileScheduleOptions): Reconc
       const handle = await ensureSchedule(options);
       if (!handle || wanted.size === 0) return;
       const reasons = [...wanted];
-      await trigger(client, handle);
-      for (const reason of reasons) wanted.delete(reason);
+      // What comes up from here on may be too late for this run, be it for the same reason: it gets another one.
+      wanted.clear();
+      try {
+        await trigger(client, handle);
+      } catch (error) {
+        for (const reason of reasons) wanted.add(reason);
+        throw error;
+      }
       logger.info({ reasons }, `reconcile was triggered: ${reasons.join(', ')}`);
     });
   };
