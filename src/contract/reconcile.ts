@@ -85,15 +85,25 @@ export interface ReconcileSummary {
   readonly lostVolumes: readonly LostVolume[];
   /** Why nothing was done at all; absent: it was a whole run. */
   readonly stopped?: string;
+  /** When it looked, in milliseconds since 1970; absent in summaries of earlier releases. */
+  readonly seenMs?: number;
+  /** When the cluster was last seen without a PersistentVolume; absent: never. */
+  readonly emptyMs?: number;
 }
 
 /** The summary that the run before ended with; undefined if there is none that can be read: then everything's age begins anew. */
-export function parseSummary(result: unknown): Pick<ReconcileSummary, 'orphans'> | undefined {
+export function parseSummary(result: unknown): Pick<ReconcileSummary, 'orphans' | 'seenMs' | 'emptyMs'> | undefined {
   if (typeof result !== 'object' || result === null || !('orphans' in result) || !Array.isArray(result.orphans)) {
     return undefined;
   }
   const orphans = result.orphans as readonly unknown[];
-  return orphans.every(isOrphanSighting) ? { orphans } : undefined;
+  if (!orphans.every(isOrphanSighting)) return undefined;
+  return { orphans, ...timeIn(result, 'seenMs'), ...timeIn(result, 'emptyMs') };
+}
+
+function timeIn<Key extends 'seenMs' | 'emptyMs'>(result: object, key: Key): { readonly [K in Key]?: number } {
+  const value: unknown = Reflect.get(result, key);
+  return typeof value === 'number' && Number.isFinite(value) ? ({ [key]: value } as { [K in Key]: number }) : {};
 }
 
 function isOrphanSighting(value: unknown): value is OrphanSightingDto {

@@ -1,5 +1,5 @@
 import { expect, it } from '@jest/globals';
-import { ageSightings, olderThan } from './sightings';
+import { ageSightings, isUnbroken, olderThan } from './sightings';
 
 const keyOf = ({ name }: { readonly name: string }) => name;
 const [a, b, c] = [{ name: 'a' }, { name: 'b' }, { name: 'c' }];
@@ -28,4 +28,13 @@ it('is old from the very moment on', () => {
     { ...b, sinceMs: 11 },
   ];
   expect(olderThan(sightings, 20, 30)).toEqual([{ ...a, sinceMs: 10 }]);
+});
+
+it.each([
+  ['just now', 1_000, true],
+  ['at the end of the gap', 900, true],
+  ['longer ago', 899, false],
+  ['by a clock that was ahead', 1_001, false],
+])('what was seen %s is unbroken or not', (_, seenMs, unbroken) => {
+  expect(isUnbroken(seenMs, { nowMs: 1_000, mostGapMs: 100 })).toBe(unbroken);
 });

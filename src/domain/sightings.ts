@@ -22,3 +22,11 @@ export function ageSightings<T>(
 export function olderThan<T>(sightings: readonly Sighting<T>[], ageMs: number, nowMs: number): readonly Sighting<T>[] {
   return sightings.filter(({ sinceMs }) => nowMs - sinceMs >= ageMs);
 }
+
+/** Whether what was seen then was seen until now, without a gap: no clock has jumped, and nobody was away for long. */
+export function isUnbroken(
+  seenMs: number,
+  { nowMs, mostGapMs }: { readonly nowMs: number; readonly mostGapMs: number },
+): boolean {
+  return seenMs <= nowMs && nowMs - seenMs <= mostGapMs;
+}

@@ -8,7 +8,7 @@ import {
   type ReconcileInput,
   type ReconcileSummary,
 } from '../contract/reconcile';
-import { ageSightings, olderThan, type Sighting } from '../domain/sightings';
+import { ageSightings, isUnbroken, olderThan, type Sighting } from '../domain/sightings';
 import type { Orphan, StaleAttachment } from '../domain/stock';
 import { reconciler } from './activities';
 import { keyOfAttachment, type Repairs, startRepairs } from './repairs';
@@ -17,6 +17,8 @@ import { tell } from './tell';
 const lookAgain = defineSignal(LOOK_AGAIN_SIGNAL);
 /** A run that is asked to look again and again ends at last: what it has not done, the next one does. */
 const MOST_LOOKS = 20;
+/** Runs further apart than this, or than three intervals, do not tell what was between them. In milliseconds. */
+const LEAST_GAP_MS = 3_600_000;
 /** Events that one run posts of a kind; the summary has them all. */
 const MOST_EVENTS = 50;
 
@@ -26,22 +28,35 @@ const MOST_EVENTS = 50;
  */
 export async function reconcile(input: ReconcileInput): Promise<ReconcileSummary> {
   const { clusterId } = input;
-  const previous = parseSummary(workflowInfo().lastResult);
   const repairs = startRepairs(clusterId);
   const findings = await reconciler.takeStock({ clusterId });
   const nowMs = Date.now();
+  const previous = findPrevious(nowMs);
+  const emptyMs = findings.seen.persistentVolumes === 0 ? nowMs : previous?.emptyMs;
   const orphans = ageSightings(previous?.orphans ?? [], { found: findings.orphans, nowMs, keyOf: keyOfOrphan });
   let stopped = await tellProblems(findings);
   if (stopped === undefined) {
     await repairs.restoreExports(findings.missingExports);
     await tellLosses(findings);
-    await settleOrphans(input, { findings, orphans, repairs });
+    await settleOrphans(input, { findings, orphans, repairs, emptyMs });
     stopped = await settleAttachments(input, { findings, repairs });
   }
   const { seen, lostVolumes } = findings;
-  const summary = { seen, ...repairs.lines(), orphans, lostVolumes, ...(stopped === undefined ? {} : { stopped }) };
+  const times = { seenMs: nowMs, ...(emptyMs === undefined ? {} : { emptyMs }) };
+  const end = stopped === undefined ? {} : { stopped };
+  const summary = { seen, ...repairs.lines(), orphans, lostVolumes, ...end, ...times };
   await reconciler.recordPass({ summary, seconds: (Date.now() - workflowInfo().startTime.getTime()) / 1_000 });
   return summary;
+}
+
+/** What the run before has seen, if nothing can have happened between that nobody saw. Earlier releases did not say when it was. */
+function findPrevious(nowMs: number): ReturnType<typeof parseSummary> {
+  const { lastResult, memo } = workflowInfo();
+  const previous = parseSummary(lastResult);
+  if (previous?.seenMs === undefined) return previous;
+  const intervalSeconds = memo?.intervalSeconds;
+  const mostGapMs = Math.max(LEAST_GAP_MS, typeof intervalSeconds === 'number' ? 3_000 * intervalSeconds : 0);
+  return isUnbroken(previous.seenMs, { nowMs, mostGapMs }) ? previous : undefined;
 }
 
 interface Pass {
@@ -119,7 +134,12 @@ async function tellLosses({ lostVolumes }: FindingsDto): Promise<void> {
 /** Tells of the old ones, and deletes those that are older still, if that is wished. */
 async function settleOrphans(
   { orphanAgeSeconds, deleteOrphansAfterSeconds }: ReconcileInput,
-  { findings, orphans, repairs }: Pass & { readonly orphans: readonly OrphanSightingDto[] },
+  {
+    findings,
+    orphans,
+    repairs,
+    emptyMs,
+  }: Pass & { readonly orphans: readonly OrphanSightingDto[]; readonly emptyMs: number | undefined },
 ): Promise<void> {
   const nowMs = Date.now();
   const old = olderThan(orphans, orphanAgeSeconds * 1_000, nowMs);
@@ -129,9 +149,17 @@ async function settleOrphans(
   }
   if (deleteOrphansAfterSeconds === undefined) return;
   // A file without a disk has no record: nobody knows whose it is.
-  const ours = olderThan(orphans, deleteOrphansAfterSeconds * 1_000, nowMs).filter(({ kind }) => kind !== 'file');
+  const mostMs = deleteOrphansAfterSeconds * 1_000;
+  const ours = olderThan(orphans, mostMs, nowMs).filter(({ kind }) => kind !== 'file');
   // A cluster that shows none of its volumes is being restored, or is not the one that these are of.
   if (findings.seen.persistentVolumes === 0) return repairs.leave(ours, 'the cluster shows no PersistentVolume at all');
+  // Its volumes come back one by one: those that are not there yet are no orphans for having waited.
+  if (emptyMs !== undefined && nowMs - emptyMs < mostMs) {
+    return repairs.leave(
+      ours,
+      `the cluster showed no PersistentVolume at all until ${new Date(emptyMs).toISOString()}`,
+    );
+  }
   await repairs.deleteOrphans(ours);
 }
 

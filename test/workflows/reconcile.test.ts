@@ -312,6 +312,22 @@ describe('orphans', () => {
     expect(disks.volumes.has(volumeId)).toBe(true);
   });
 
+  it('stay while the PersistentVolumes of a cluster that had none come back, however long it had none', async () => {
+    const [first, second] = [await orphan(), await orphan()];
+    await withSchedule({ deleteOrphansAfterSeconds: 3 }, async (next) => {
+      const { orphans } = await next();
+      while (Date.now() < (orphans[0]?.sinceMs ?? 0) + 3_000) await new Promise(setImmediate);
+      await next();
+      cluster.persistentVolumes.add(first);
+      const { done, left, emptyMs = 0 } = await next();
+      expect(done).toEqual([]);
+      expect(left).toEqual([expect.stringContaining(`${second}: not deleted, the cluster showed no PersistentVolume`)]);
+      expect(disks.volumes.has(second)).toBe(true);
+      while (Date.now() < emptyMs + 3_000) await new Promise(setImmediate);
+      expect((await next()).done).toMatchObject([{ action: 'delete' }]);
+    });
+  });
+
   it('stay where a PersistentVolume turns up before the lock is had', async () => {
     cluster.persistentVolumes.add(await orphan());
     const volumeId = await orphan();
