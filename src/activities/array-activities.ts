@@ -1,4 +1,4 @@
-import type { DisksPort } from '../adapters/routeros/port';
+import type { DisksPort, RemovedFiles } from '../adapters/routeros/port';
 import type { ArrayActivities } from '../contract/activities';
 import { TURN_LIMIT_MS } from '../contract/limits';
 import type { CreateVolumeInput } from '../contract/operations';
@@ -40,7 +40,7 @@ export function createArrayActivities({ disks, fencing, onAttachment }: ArrayAct
     async removeVolume(input) {
       const volumeId = parseVolumeId(input.volumeId);
       const clusterId = parseClusterId(input.clusterId, 'clusterId');
-      await inTurn(volumeId, () => remove(disks, volumeId, clusterId));
+      await inTurn(volumeId, () => remove(disks, { volumeId, clusterId, files: 'any' }));
     },
 
     async removeOrphan(input) {
@@ -63,8 +63,14 @@ export function createArrayActivities({ disks, fencing, onAttachment }: ArrayAct
   };
 }
 
-async function remove(disks: DisksPort, volumeId: VolumeId, clusterId: ClusterId): Promise<void> {
-  const { volume, fileExists } = await disks.remove(volumeId, clusterId);
+interface Removal {
+  readonly volumeId: VolumeId;
+  readonly clusterId: ClusterId;
+  readonly files: RemovedFiles;
+}
+
+async function remove(disks: DisksPort, { volumeId, clusterId, files }: Removal): Promise<void> {
+  const { volume, fileExists } = await disks.remove(volumeId, clusterId, files);
   if (volume) throw whyKept(volume, clusterId);
   if (fileExists) throw new Fault('ArrayUnsettled', `${volumeId}: the disk is gone, its backing file is still there`);
 }
@@ -76,7 +82,8 @@ async function removeOrphan(disks: DisksPort, volumeId: VolumeId, clusterId: Clu
   const { record, recordProblem } = found;
   if (recordProblem !== undefined) throw new Fault('ArrayUnreadable', recordProblem);
   if (!record) throw new Fault('NotOurs', `${volumeId}: no record on its disk says whose it is: not deleted`);
-  await remove(disks, volumeId, clusterId);
+  // A file of this name elsewhere was put there by somebody, to be kept.
+  await remove(disks, { volumeId, clusterId, files: 'own' });
 }
 
 function notFound(volumeId: VolumeId): Fault {

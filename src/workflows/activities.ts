@@ -31,7 +31,7 @@ export const array = proxyActivities<ArrayActivities>({
 });
 
 /** Asks the cluster, for as long as it does not answer. */
-export const cluster = proxyActivities<Omit<ClusterActivities, 'postEvent'>>({
+export const cluster = proxyActivities<Omit<ClusterActivities, 'postEvent' | 'findPersistentVolume'>>({
   startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS,
   retry,
 });
@@ -43,6 +43,13 @@ const MOST_TELLING_ATTEMPTS = 3;
 export const telling = proxyActivities<Pick<ClusterActivities, 'postEvent'> & MetricsActivities>({
   startToCloseTimeout: CLUSTER_STEP_TIMEOUT_MS,
   retry: { ...retry, maximumAttempts: MOST_TELLING_ATTEMPTS },
+});
+
+/** Asks the cluster for long lists. */
+export const clusterLists = proxyActivities<Pick<ClusterActivities, 'findPersistentVolume'>>({
+  startToCloseTimeout: START_TO_CLOSE_TIMEOUT_MS,
+  heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+  retry,
 });
 
 /** Holds the RDS against the cluster. */

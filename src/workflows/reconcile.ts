@@ -1,4 +1,4 @@
-import { condition, defineSignal, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, defineSignal, setHandler, sleep, workflowInfo } from '@temporalio/workflow';
 import { NODE_ANSWER_LIMIT_MS } from '../contract/limits';
 import {
   type FindingsDto,
@@ -16,7 +16,9 @@ import { tell } from './tell';
 
 const lookAgain = defineSignal(LOOK_AGAIN_SIGNAL);
 /** A run that is asked to look again and again ends at last: what it has not done, the next one does. */
-const MOST_LOOKS = 20;
+const MOST_LOOKS = 100;
+/** Between being asked to look again and looking. */
+const LOOK_PAUSE_MS = 3_000;
 /** Runs further apart than this, or than three intervals, do not tell what was between them. In milliseconds. */
 const LEAST_GAP_MS = 3_600_000;
 /** Events that one run posts of a kind; the summary has them all. */
@@ -92,6 +94,8 @@ async function settleAttachments(
       await repairs.askNodes(olderThan(waiting, graceMs - NODE_ANSWER_LIMIT_MS, Date.now()));
       await condition(() => isAsked, msUntil(dueMs));
     }
+    // Nodes that are lost one after the other are many triggers: they are few looks.
+    if (isAsked) await sleep(Math.min(LOOK_PAUSE_MS, graceMs / 4));
     isAsked = false;
     const again = await reconciler.takeStock({ clusterId });
     const stopped = await tellProblems(again);
@@ -125,8 +129,10 @@ async function tellProblems({ problems }: FindingsDto): Promise<string | undefin
 
 async function tellLosses({ lostVolumes }: FindingsDto): Promise<void> {
   for (const { name, volumeId, why } of lostVolumes.slice(0, MOST_EVENTS)) {
-    const what = why === 'no-disk' ? 'the RDS has no disk of it' : 'its backing file on the RDS is gone';
-    const message = `${volumeId}: ${what}; restore it from a backup, or delete the PersistentVolume`;
+    const what = why === 'no-disk' ? 'the RDS shows no disk of it' : 'the RDS does not list its backing file';
+    const advice =
+      'see whether its pool is mounted and its path among volumePaths, before anything is deleted or restored';
+    const message = `${volumeId}: ${what}; ${advice}`;
     await tell({ reason: 'VolumeLost', type: 'Warning', message, on: { kind: 'PersistentVolume', name } });
   }
 }

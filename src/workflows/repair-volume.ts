@@ -1,5 +1,5 @@
 import type { RepairDto, RepairResult, RepairVolumeInput } from '../contract/reconcile';
-import { array, cluster, reconciler } from './activities';
+import { array, clusterLists, reconciler } from './activities';
 import { tellHoldersChanged } from './migration-watch';
 import { tell } from './tell';
 
@@ -51,7 +51,7 @@ async function restoreExport({ volumeId, clusterId }: RepairVolumeInput): Promis
 }
 
 async function deleteOrphan({ volumeId, clusterId }: RepairVolumeInput): Promise<RepairResult> {
-  const { known } = await cluster.findPersistentVolume({ volumeId });
+  const { known } = await clusterLists.findPersistentVolume({ volumeId });
   if (known) return { done: false, what: `${volumeId}: a PersistentVolume is about it after all` };
   // Refuses what is attached, another cluster's, or without this cluster's record.
   await array.removeOrphan({ volumeId, clusterId });

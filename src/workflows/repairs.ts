@@ -2,7 +2,9 @@ import { TypedSearchAttributes, WorkflowExecutionAlreadyStartedError } from '@te
 import {
   ActivityCancellationType,
   ActivityFailure,
+  CancellationScope,
   executeChild,
+  isCancellation,
   ParentClosePolicy,
   patched,
   proxyActivities,
@@ -19,9 +21,11 @@ import { parseVolumeId } from '../domain/volume-id';
 import type { repairVolume } from './repair-volume';
 import { tell } from './tell';
 
+/** A repair that cannot be done, because something does not answer, is cancelled: it shall not hold up all others. */
+const REPAIR_LIMIT_MS = 120_000;
 /** Repairs that run at a time: each is a workflow, and most of each is a script on the RDS. */
 const REPAIRS_AT_ONCE = 25;
-/** Repairs of one run; what is left, the next one does. */
+/** Repairs of a kind in one run; what is left, the next one does. */
 const MOST_REPAIRS = 500;
 /** What a node has said counts for so long: a run that waits for the RDS to return may come to use it much later. */
 const ANSWER_LIFETIME_MS = 2 * NODE_ANSWER_LIMIT_MS;
@@ -45,11 +49,12 @@ export interface Repairs {
 export function startRepairs(clusterId: string): Repairs {
   const done: DoneDto[] = [];
   const left: string[] = [];
-  let begun = 0;
+  const begun = new Map<RepairDto['kind'], number>();
   const { ask, whyKept } = startAsking();
   const repair = async (volumeId: string, repair: RepairDto): Promise<void> => {
-    begun += 1;
-    if (begun > MOST_REPAIRS) return void left.push(`${volumeId}: left to the next run, there is much to do`);
+    const number = (begun.get(repair.kind) ?? 0) + 1;
+    begun.set(repair.kind, number);
+    if (number > MOST_REPAIRS) return void left.push(`${volumeId}: left to the next run, there is much to do`);
     const result = await repairUnderLock(clusterId, volumeId, repair);
     if (result.done) done.push({ action: ACTIONS[repair.kind], what: result.what });
     else left.push(result.what);
@@ -119,20 +124,24 @@ async function forEach<Item>(items: readonly Item[], act: (item: Item) => Promis
 async function repairUnderLock(clusterId: string, text: string, repair: RepairDto): Promise<RepairResult> {
   const volumeId = parseVolumeId(text);
   try {
-    return await executeChild<typeof repairVolume>('repairVolume', {
-      workflowId: volumeWorkflowIdOf(volumeId),
-      args: [{ volumeId, clusterId, repair }],
-      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
-      typedSearchAttributes: new TypedSearchAttributes([
-        { key: SEARCH_ATTRIBUTES.VolumeId, value: volumeId as string },
-      ]),
-      staticSummary: `reconcile: ${repair.kind}`,
-    });
+    return await CancellationScope.withTimeout(REPAIR_LIMIT_MS, () =>
+      executeChild<typeof repairVolume>('repairVolume', {
+        workflowId: volumeWorkflowIdOf(volumeId),
+        args: [{ volumeId, clusterId, repair }],
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        typedSearchAttributes: new TypedSearchAttributes([
+          { key: SEARCH_ATTRIBUTES.VolumeId, value: volumeId as string },
+        ]),
+        staticSummary: `reconcile: ${repair.kind}`,
+      }),
+    );
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) {
       return { done: false, what: `${volumeId}: another operation of it is running` };
     }
-    return { done: false, what: `${volumeId}: ${reasonOf(error)}` };
+    const isLate = isCancellation(error) && !CancellationScope.current().consideredCancelled;
+    const late = `not done within ${REPAIR_LIMIT_MS / 1_000} s, left to the next run`;
+    return { done: false, what: `${volumeId}: ${isLate ? late : reasonOf(error)}` };
   }
 }
 
@@ -149,7 +158,8 @@ async function askNode(nodeId: string, stale: readonly StaleAttachment[]): Promi
   const volumeIds = stale.map(({ volumeId }) => volumeId);
   const node = proxyActivities<Pick<NodeActivities, 'findHeldVolumes'>>({
     taskQueue: nodeTaskQueueOf(nodeId),
-    scheduleToCloseTimeout: NODE_ANSWER_LIMIT_MS,
+    scheduleToStartTimeout: NODE_ANSWER_LIMIT_MS,
+    startToCloseTimeout: NODE_ANSWER_LIMIT_MS,
     cancellationType: ActivityCancellationType.TRY_CANCEL,
     retry: { maximumAttempts: 1 },
   });
@@ -159,9 +169,14 @@ async function askNode(nodeId: string, stale: readonly StaleAttachment[]): Promi
     return held.map((volumeId) => ({ volumeId, nodeId, why: 'the node answers that it has it connected' }));
   } catch (error) {
     // Nobody answers: the node is off, or its worker is. Kubernetes has said already that it has no business with the volume.
-    if (error instanceof ActivityFailure && error.cause instanceof TimeoutFailure) return [];
+    if (error instanceof ActivityFailure && isUnheard(error.cause)) return [];
     return volumeIds.map((volumeId) => ({ volumeId, nodeId, why: `the node cannot tell: ${reasonOf(error)}` }));
   }
+}
+
+/** No worker of the node has taken the question up. One that has, and does not answer, is alive: it cannot tell. */
+function isUnheard(cause: unknown): boolean {
+  return cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START';
 }
 
 async function tellInUse(volumeId: string, nodeId: string): Promise<void> {

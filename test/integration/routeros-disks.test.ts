@@ -327,6 +327,15 @@ describe('remove', () => {
     expect(await filesOf(otherId)).toMatch(/^0/);
   });
 
+  it('takes its own file alone, if that is wished', async () => {
+    await disks.create(spec);
+    simulator.knobs.addOrphan({ kind: 'file-without-disk', filePath: `${root}/rescue/${volumeId}.img` });
+    await expect(disks.remove(volumeId, clusterId, 'own')).resolves.toEqual(NOTHING);
+    expect(await filesOf(volumeId)).toMatch(/^1/);
+    await expect(disks.remove(volumeId, clusterId, 'own')).resolves.toEqual(NOTHING);
+    expect(await filesOf(volumeId)).toMatch(/^1/);
+  });
+
   it('takes the volume of an older driver away', async () => {
     await disks.create(spec);
     await run(`/disk set ${volumeId} comment="somebody's disk"`);

@@ -113,9 +113,9 @@ function createVolumeChanges(run: Run, roots: Roots): Pick<DisksPort, 'create' |
       return seen && requireDevice(seen);
     },
 
-    async remove(volumeId, clusterId) {
-      const script = removeScript({ volumeId, roots, clusterId });
-      const parse = (output: ScriptOutput) => parseRemovedAnswer(output, { volumeId, roots });
+    async remove(volumeId, clusterId, files = 'any') {
+      const script = removeScript({ volumeId, roots, clusterId, files });
+      const parse = (output: ScriptOutput) => parseRemovedAnswer(output, { volumeId, roots, files });
       return run({ operation: 'remove', effect: 'change', volumeId, script, parse });
     },
   };

@@ -47,6 +47,7 @@ export interface DisksPort {
   remove(
     volumeId: VolumeId,
     clusterId: ClusterId,
+    files?: RemovedFiles,
   ): Promise<{ readonly volume: Volume | undefined; readonly fileExists: boolean }>;
 
   /**
@@ -67,6 +68,12 @@ export interface DisksPort {
   /** Size and free space of the pool that holds `volumePath`. */
   pool(volumePath: VolumePath): Promise<Pool>;
 }
+
+/**
+ * Which files go with a disk: `any` that is called so below a root, wherever an earlier try has left it, or `own`, the one that the disk
+ * names, alone.
+ */
+export type RemovedFiles = 'any' | 'own';
 
 /** A record in place of a comment. */
 export interface RecordChange {

@@ -359,7 +359,7 @@ describe('parseRemovedAnswer', () => {
   const removed = (answer: object) =>
     parseRemovedAnswer(
       output({ failure: '', own: '', ...NO_USERS, ...NO_FILES, subvolumes: [], subvolumesCount: 0, ...answer }),
-      context,
+      { ...context, files: 'any' },
     );
 
   it.each([

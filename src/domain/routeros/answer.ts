@@ -132,16 +132,16 @@ function throwUsers(answer: Answer, volumeId: VolumeId): void {
 /** What is left of a volume: its disk, and whether a backing file of it is listed. Throws as `parseVolumeAnswer`. */
 export function parseRemovedAnswer(
   output: ScriptOutput,
-  context: AnswerContext,
+  context: AnswerContext & { readonly files: 'any' | 'own' },
 ): { readonly volume: Volume | undefined; readonly fileExists: boolean } {
-  const { volumeId } = context;
+  const { volumeId, files } = context;
   const answer = parseAnswer(output);
   throwError(answer, volumeId);
   const volume = requireRecord(parseSeenVolume(answer, context))?.volume;
   const isCopy = copiesIn(answer);
   const own = withLeadingSlash(answer.text('own'));
   const paths = answer.rows('files').map((row) => withLeadingSlash(row.text('name')));
-  const fileExists = paths.some((path) => path === own || !isCopy(path));
+  const fileExists = paths.some((path) => path === own || (files === 'any' && !isCopy(path)));
   if (!volume) throwUsers(answer, volumeId);
   const failure = answer.text('failure');
   if (failure !== '' && (volume || fileExists)) throw refused(failure, volumeId);

@@ -59,7 +59,7 @@ const SCRIPTS: readonly (readonly [string, string])[] = [
   ['create', createScript({ spec, roots })],
   ['create below a root', createScript({ spec: { ...spec, volumePath: parseVolumePath(`${root}/a/b`, 'p') }, roots })],
   ['resize', resizeScript({ ...subject, sizeBytes: 20n * GIB, clusterId })],
-  ['remove', removeScript({ ...subject, clusterId })],
+  ['remove', removeScript({ ...subject, clusterId, files: 'any' })],
   ['attach', attachScript({ ...subject, clusterId, attachment, exportChange: open })],
   ['detach', detachScript({ ...subject, clusterId, nodeId: attachment.nodeId, exportChange: asItIs })],
   ['writeRecord', writeRecordScript({ ...subject, expectedComment: 'a "b" $c', record, exportChange: open })],

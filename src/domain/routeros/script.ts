@@ -153,10 +153,15 @@ export function resizeScript({
 
 /**
  * Export off, disk away, if it has no record or one of this cluster that names no node; then the file, if no disk is in the
- * slot and none uses the file, whether the disk went now or in an earlier try. Copies of it, in snapshots of
- * the directory that it lies in, are left.
+ * slot and none uses the file: its own, and with `any` whatever is called so below a root, where an earlier try has taken the disk.
+ * Copies of it, in snapshots of the directory that it lies in, are left.
  */
-export function removeScript({ clusterId, ...volume }: Subject & { readonly clusterId: ClusterId }): string {
+export function removeScript({
+  clusterId,
+  files,
+  ...volume
+}: Subject & { readonly clusterId: ClusterId; readonly files: 'any' | 'own' }): string {
+  const isOwn = '($t = $d) || (("/" . $t) = $d)';
   return script([
     ...subject(volume),
     ...proveOwned(),
@@ -169,7 +174,7 @@ export function removeScript({ clusterId, ...volume }: Subject & { readonly clus
       forEachRow('/file', 'name', FILES, [
         ':local t ($i->"name"); :local k 0',
         forEachCopyFolder([':if ([:len [:find $t ("/" . $u . "/")]] > 0) do={ :set k 1 }']),
-        when('($k = 0) || ($t = $d) || (("/" . $t) = $d)', [
+        when(files === 'own' ? isOwn : `($k = 0) || ${isOwn}`, [
           catching('w', ['/file remove [/file find where name=$t]']),
         ]),
       ]),
