@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type Driver, errorOf, startDriver, waitFor, waitUntilReady } from '../kit/driver';
+import { freePort } from '../kit/metrics';
 import { createOf, newName } from '../kit/requests';
 import { startOwnTemporal } from '../kit/temporal';
 import { makeCertificates, startTlsProxy } from '../kit/tls';
@@ -38,15 +38,6 @@ const serves = (csi: Driver['csi']): Promise<void> =>
     async () => (await csi.probe({}, 2_000)).ready === false,
     () => 'it does not serve',
   );
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
-}
 
 describe('the controller', () => {
   it('starts while the RDS is down: it serves, is not ready, and becomes ready by itself', async () => {
