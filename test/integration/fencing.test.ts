@@ -3,7 +3,7 @@ import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generate
 import { hostNqnOf } from '../../src/domain/host-nqn';
 import { parseNodeId } from '../../src/domain/nqn';
 import { type Controller, type Driver, startDriver, waitFor } from '../kit/driver';
-import { loseReplies } from '../kit/lost-replies';
+import { LOST_REPLIES_LIMIT_MS, loseReplies } from '../kit/lost-replies';
 import { blockOf, createOf, newName, publishOf } from '../kit/requests';
 
 const FENCED = { fencing: 'allow-host', rdsMaxExecs: 5 };
@@ -115,9 +115,13 @@ describe('with fencing', () => {
     expect([await exportOf(name), await hostsOf(name)]).toEqual([['no', ''], []]);
   });
 
-  it('operations whose replies are lost after they took effect end right', async () => {
-    await expect(loseReplies(driver, 'after')).resolves.toBeUndefined();
-  });
+  it(
+    'operations whose replies are lost after they took effect end right',
+    async () => {
+      await expect(loseReplies(driver, 'after')).resolves.toBeUndefined();
+    },
+    LOST_REPLIES_LIMIT_MS,
+  );
 });
 
 describe('fencing that is switched', () => {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Driver, startDriver } from '../kit/driver';
-import { loseReplies } from '../kit/lost-replies';
+import { LOST_REPLIES_LIMIT_MS, loseReplies } from '../kit/lost-replies';
 
 let driver: Driver;
 
@@ -12,6 +12,10 @@ afterAll(async () => {
   await driver.stop();
 });
 
-it('operations whose replies are lost after they took effect end right, with no second effect', async () => {
-  await expect(loseReplies(driver, 'after')).resolves.toBeUndefined();
-});
+it(
+  'operations whose replies are lost after they took effect end right, with no second effect',
+  async () => {
+    await expect(loseReplies(driver, 'after')).resolves.toBeUndefined();
+  },
+  LOST_REPLIES_LIMIT_MS,
+);

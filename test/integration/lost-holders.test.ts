@@ -4,6 +4,7 @@ import { hostNqnOf } from '../../src/domain/host-nqn';
 import { parseNodeId } from '../../src/domain/nqn';
 import { type Driver, errorOf, startDriver, waitFor } from '../kit/driver';
 import { type FakeApiServer, startFakeApiServer } from '../kit/fake-api-server';
+import { LOST_REPLIES_LIMIT_MS, untilEnded } from '../kit/lost-replies';
 import { createOf, newName, publishOf } from '../kit/requests';
 
 const PATIENT_MS = 160_000;
@@ -77,19 +78,25 @@ describe('a publish that meets a lost holder', () => {
     expect([refused.code, refused.details]).toEqual([status.FAILED_PRECONDITION, expect.stringContaining('node-b')]);
   });
 
-  it('whose replies are lost at any of its commands, before or after they took effect, ends right', async () => {
-    const lost = [1, 2, 3, 4, 5].flatMap((nth) => (['before', 'after'] as const).map((when) => ({ nth, when })));
-    const names = await Promise.all(lost.map(() => lostWithA()));
-    for (const [index, { nth, when }] of lost.entries()) {
-      await driver.rds.addFault({ pattern: names[index] ?? '', nth, when, mode: 'reset' });
-    }
-    await Promise.all(names.map((name) => driver.csi.publishVolume(publishOf(name, 'node-b'), PATIENT_MS)));
-    expect((await driver.rds.state()).faults.filter(({ fired }) => fired > 0).length).toBeGreaterThan(7);
-    for (const name of names) {
-      expect(await nodesOf(driver.csi, name)).toEqual(['node-b']);
-      expect([await exportOf(name), await hostsOf(name)]).toEqual([['yes', nqnOf('node-b')], []]);
-    }
-  });
+  it(
+    'whose replies are lost at any of its commands, before or after they took effect, ends right',
+    async () => {
+      const lost = [1, 2, 3, 4, 5].flatMap((nth) => (['before', 'after'] as const).map((when) => ({ nth, when })));
+      const names = await Promise.all(lost.map(() => lostWithA()));
+      for (const [index, { nth, when }] of lost.entries()) {
+        await driver.rds.addFault({ pattern: names[index] ?? '', nth, when, mode: 'reset' });
+      }
+      await Promise.all(
+        names.map((name) => untilEnded(() => driver.csi.publishVolume(publishOf(name, 'node-b'), PATIENT_MS))),
+      );
+      expect((await driver.rds.state()).faults.filter(({ fired }) => fired > 0).length).toBeGreaterThan(7);
+      for (const name of names) {
+        expect(await nodesOf(driver.csi, name)).toEqual(['node-b']);
+        expect([await exportOf(name), await hostsOf(name)]).toEqual([['yes', nqnOf('node-b')], []]);
+      }
+    },
+    LOST_REPLIES_LIMIT_MS,
+  );
 
   it('through two controllers at once, for two nodes: one gets the volume, and the lost one is gone', async () => {
     const second = await driver.startController({ config });

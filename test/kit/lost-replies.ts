@@ -1,8 +1,23 @@
+import { status } from '@grpc/grpc-js';
 import { expect } from '@jest/globals';
 import type { Driver } from './driver';
 import { createOf, GIB, newName, publishOf } from './requests';
 
 const PATIENT_MS = 170_000;
+/** Where each reply is lost in a round of its own, that is five rounds of 20 s and a back-off each. */
+export const LOST_REPLIES_LIMIT_MS = 400_000;
+
+/** Repeated as the sidecars repeat it, while it is under way. */
+export async function untilEnded(call: () => Promise<unknown>): Promise<void> {
+  for (;;) {
+    const error: unknown = await call().then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    if (error === undefined) return;
+    if (!(error instanceof Error && 'code' in error && error.code === status.ABORTED)) throw error;
+  }
+}
 
 /**
  * Each operation at once, the first reply of each lost: the connection is cut before or after its script took effect, and with
@@ -17,11 +32,13 @@ export async function loseReplies(driver: Driver, when: 'before' | 'after'): Pro
   for (const name of Object.values(names)) await rds.addFault({ pattern: name, when, mode: 'reset' });
   const before = (await rds.scripts()).length;
   await Promise.all([
-    csi.createVolume(createOf(names.made), PATIENT_MS),
-    csi.expandVolume({ volumeId: names.grown, capacityRange: { requiredBytes: 2n * GIB } }, PATIENT_MS),
-    csi.publishVolume(publishOf(names.attached, 'node-a'), PATIENT_MS),
-    csi.unpublishVolume({ volumeId: names.held, nodeId: 'node-a' }, PATIENT_MS),
-    csi.deleteVolume({ volumeId: names.gone }, PATIENT_MS),
+    untilEnded(() => csi.createVolume(createOf(names.made), PATIENT_MS)),
+    untilEnded(() =>
+      csi.expandVolume({ volumeId: names.grown, capacityRange: { requiredBytes: 2n * GIB } }, PATIENT_MS),
+    ),
+    untilEnded(() => csi.publishVolume(publishOf(names.attached, 'node-a'), PATIENT_MS)),
+    untilEnded(() => csi.unpublishVolume({ volumeId: names.held, nodeId: 'node-a' }, PATIENT_MS)),
+    untilEnded(() => csi.deleteVolume({ volumeId: names.gone }, PATIENT_MS)),
   ]);
   expect((await rds.state()).faults.map(({ fired }) => fired)).toEqual([1, 1, 1, 1, 1]);
   const sent = (await rds.scripts()).slice(before).flatMap(({ commands }) => commands);
