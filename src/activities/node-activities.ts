@@ -7,8 +7,10 @@ import { parseFileSystem } from '../domain/file-system';
 import type { SubsystemNqn } from '../domain/nqn';
 import { type Bytes, formatBytes, parseBytes } from '../domain/size';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
+import { aboutVolume } from './about-volume';
 import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 import { isSameMode, parseStage, type Stage } from './stage-input';
+import type { InTurn } from './turns';
 
 /** What is done on a node, over its connector, its mounts and its file systems. */
 export function createNodeActivities(parts: NodeParts): NodeActivities {
@@ -16,9 +18,10 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
     const stage = parseStage(step);
     return { ...stage, stagingTargetPath: await placeOf(parts, stage.stagingTargetPath, 'staging_target_path') };
   };
+  const onVolume: InTurn = (volumeId, act) => aboutVolume(volumeId, () => parts.inTurn(volumeId, act));
   const inTurn = async (step: StageStep, act: (parts: NodeParts, stage: Stage) => Promise<void>): Promise<void> => {
     const stage = await stageOf(step);
-    await parts.inTurn(stage.volumeId, () => act(parts, stage));
+    await onVolume(stage.volumeId, () => act(parts, stage));
   };
   /** Asked when its turn has come, right before it acts, by the path that the kubelet has named. */
   const ifWanted = (act: (parts: NodeParts, stage: Stage) => Promise<void>) => (step: StageStep) =>
@@ -34,7 +37,7 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
     unstageVolume: async (input) => {
       const volumeId = parseVolumeId(input.volumeId);
       const stagingTargetPath = await placeOf(parts, input.stagingTargetPath, 'staging_target_path');
-      await parts.inTurn(volumeId, () => unstage(parts, volumeId, stagingTargetPath));
+      await onVolume(volumeId, () => unstage(parts, volumeId, stagingTargetPath));
     },
     findHeldVolumes: async ({ volumeIds }) => {
       const held: string[] = [];
@@ -48,7 +51,7 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
       const volumeId = parseVolumeId(text);
       const leastBytes = sizeBytes === undefined ? undefined : parseBytes(sizeBytes, 'sizeBytes');
       const place = await placeOf(parts, volumePath, 'volume_path');
-      const device = await parts.inTurn(volumeId, () => grow(parts, { volumeId, volumePath: place, leastBytes }));
+      const device = await onVolume(volumeId, () => grow(parts, { volumeId, volumePath: place, leastBytes }));
       return { sizeBytes: device.sizeBytes.toString() };
     },
   };

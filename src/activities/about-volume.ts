@@ -1,0 +1,12 @@
+import { Fault } from '../domain/fault';
+import type { VolumeId } from '../domain/volume-id';
+
+/** What goes wrong with a device or a program says of which volume: nobody who reads it knows what /dev/nvme3n1 was. */
+export async function aboutVolume<T>(volumeId: VolumeId, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof Fault) || error.message.includes(volumeId)) throw error;
+    throw new Fault(error.kind, `${volumeId}: ${error.message}`, { cause: error });
+  }
+}
