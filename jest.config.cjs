@@ -22,10 +22,15 @@ const withTemporal = {
 /** Where the counts of a run are left, for whoever adds them up (.ci/run). */
 const reportsFolder = process.env.RDS_CSI_REPORTS;
 
+/** In the guest of test/nvme, where tests are slow. */
+const progress = process.env.RDS_CSI_GUEST ? ['<rootDir>/test/nvme/guest/progress.cjs'] : [];
+
 module.exports = {
   // Integration tests wait for time limits most of the time: more of them than cores do no harm.
   maxWorkers: 4,
-  ...(reportsFolder && { reporters: ['default', ['<rootDir>/scripts/jest-report.cjs', { folder: reportsFolder }]] }),
+  ...(reportsFolder && {
+    reporters: ['default', ...progress, ['<rootDir>/scripts/jest-report.cjs', { folder: reportsFolder }]],
+  }),
   projects: [
     { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{src,temporal,test/kit}/**/*.test.ts'] },
     { ...shared, ...withTemporal, displayName: 'workflows', testMatch: ['<rootDir>/test/workflows/**/*.test.ts'] },

@@ -20,7 +20,7 @@ const SLOWNESS = process.env['RDS_CSI_GUEST'] === undefined ? 1 : 5;
 const READY_LIMIT_MS = 30_000 * SLOWNESS;
 
 // Outages, killed processes and lost replies take as long as the driver's own limits say: no test here is quick or timed by jest.
-jest.setTimeout(180_000 * SLOWNESS);
+jest.setTimeout(180_000 * Math.min(SLOWNESS, 2));
 
 /** A controller process as a user starts it, and a caller of it. */
 export interface Controller {

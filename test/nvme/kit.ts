@@ -1,31 +1,17 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
+import { status } from '@grpc/grpc-js';
 import { expect } from '@jest/globals';
-import type { Driver, Node } from '../kit/driver';
+import type { Node } from '../kit/driver';
 import { type createPodVolume, mountsOf } from '../kit/pod';
 
 /** Everything here is the guest's own kernel: no other machine may run it. */
 if (process.env.RDS_CSI_GUEST === undefined) throw new Error('these tests run in their guest alone: npm run test:nvme');
 
-/** Flags of a simulated RDS that nodes can really connect to. */
-export const REAL_EXPORTS: readonly string[] = ['--exports=nvmet'];
+/** What tells the kubelet to ask again. */
+const PASSING = new Set<number>([status.ABORTED, status.DEADLINE_EXCEEDED, status.UNAVAILABLE]);
 
-/** A node process that connects over NVMe/TCP. */
-export function startNvmeNode(driver: Driver, nodeId: string): Promise<Node> {
-  return driver.startNode(nodeId, { config: { connector: 'nvme', loopBackingDir: undefined } });
-}
-
-type PodVolume = Awaited<ReturnType<typeof createPodVolume>>;
-
-/** Attached, staged and published on the node, as the kubelet asks for it. */
-export async function attach(driver: Driver, volume: PodVolume, node: Node, nodeId: string) {
-  const pod = volume.on(node);
-  const { volumeId, volumeCapability } = pod.stage;
-  await driver.csi.publishVolume({ volumeId, nodeId, volumeCapability });
-  await node.csi.stage(pod.stage);
-  await node.csi.publish(pod.publish);
-  return pod;
-}
+export type PodVolume = Awaited<ReturnType<typeof createPodVolume>>;
 
 /** Given back in the kubelet's order, deleted, and nothing of it left in any table of the kernel. */
 export async function end(volume: PodVolume, node: Node): Promise<void> {
@@ -45,6 +31,40 @@ export function tracesInKernel(volumeId: string): readonly string[] {
 export function stateOf(volumeId: string): string | undefined {
   const controller = entries('/sys/class/nvme').find((file) => nqnIn(file).includes(volumeId));
   return controller === undefined ? undefined : attribute(path.join(controller, 'state'));
+}
+
+/** The device that the kernel has for an NQN or a volume's ID in one; undefined: none. */
+export function deviceOf(text: string): string | undefined {
+  const subsystem = entries('/sys/class/nvme-subsystem').find((file) => nqnIn(file).includes(text));
+  const name = subsystem === undefined ? undefined : entries(subsystem).find((file) => /\/nvme\d+n\d+$/.test(file));
+  return name === undefined ? undefined : path.join('/dev', path.basename(name));
+}
+
+/** The names of the controllers that the kernel has for an NQN: another name is another session. */
+export function controllersOf(text: string): readonly string[] {
+  return entries('/sys/class/nvme')
+    .filter((file) => nqnIn(file).includes(text))
+    .map((file) => path.basename(file));
+}
+
+/** Repeats a call as the kubelet does: while an operation is under way it is told so, and asks again. */
+export async function untilDone<T>(call: () => Promise<T>, limitMs = 600_000): Promise<T> {
+  const deadline = Date.now() + limitMs;
+  for (;;) {
+    const reply = await call().then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    );
+    if ('value' in reply) return reply.value;
+    const { error } = reply;
+    const isPassing = typeof error === 'object' && error !== null && 'code' in error && PASSING.has(Number(error.code));
+    if (!isPassing || Date.now() > deadline) throw error;
+  }
+}
+
+/** NQNs that this kernel has as a host. */
+export function connectedNqns(): readonly string[] {
+  return entries('/sys/class/nvme-subsystem').map(nqnIn);
 }
 
 function nqnIn(folder: string): string {

@@ -25,12 +25,22 @@ export interface Writer {
   verify(file?: string): Promise<void>;
 }
 
+interface WriterOptions {
+  readonly file: string;
+  /** It goes round within so much. */
+  readonly sizeBytes: number;
+  /** Between two writes: the guest's processor is wanted for other things too. */
+  readonly pauseMs?: number;
+}
+
 /** Starts it; resolves when the first write is acknowledged. */
-export async function startWriter({ file, sizeBytes }: { file: string; sizeBytes: number }): Promise<Writer> {
+export async function startWriter({ file, sizeBytes, pauseMs = 20 }: WriterOptions): Promise<Writer> {
   const seed = randomUUID();
   const durationsMs: number[] = [];
   const program = path.join(__dirname, 'workload.mjs');
-  const child = spawn(process.execPath, [program, file, `${sizeBytes}`, seed], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [program, file, `${sizeBytes}`, seed, `${pauseMs}`], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
   let words = '';
   child.stderr.on('data', (chunk: Buffer) => (words += chunk.toString()));
   createInterface({ input: child.stdout }).on('line', (line) => durationsMs.push(Number(line.split(' ')[1])));

@@ -19,11 +19,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ensureGuest, ensureModules, findWhyNoGuest, makeImage } from './machine.mjs';
 
-/** The whole run in the guest. */
-const LIMIT_MS = 15 * 60_000;
+/** The whole run in the guest: 10 minutes where nothing else runs, much more where the machine has other work. */
+const LIMIT_MS = 30 * 60_000;
 /** Sparse: what tests write, and the files of the simulated RDS. */
 const SCRATCH_BYTES = 16 * 2 ** 30;
 const GUEST_MEMORY_MIB = process.env.RDS_CSI_GUEST_MEMORY_MIB ?? '4096';
+/**
+ * Host and target share this kernel's memory: data goes from a huge page of the writer's straight to the target, which the kernel's
+ * own check of copies takes for an attack where it crosses the page's end. Two kernels never do that. A processor that is emulated on
+ * a busy machine stands still for seconds, which is no bug either.
+ */
+const KERNEL_OPTIONS =
+  'console=ttyS0 loglevel=1 panic=-1 mitigations=off hardened_usercopy=off transparent_hugepage=never nowatchdog';
 /** Software emulation works everywhere; `kvm` is ten times faster where it works. */
 const ACCELERATOR = process.env.RDS_CSI_GUEST_ACCELERATOR ?? 'tcg,thread=multi';
 /** The machine's 127.0.0.1 as the guest sees it (QEMU's user networking). */
@@ -88,7 +95,7 @@ function qemuArguments({ guest, job, scratch, checkout, modules }) {
     ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', '2'],
     ['-m', GUEST_MEMORY_MIB, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
     ['-kernel', path.join(guest, 'vmlinuz'), '-initrd', path.join(guest, 'initrd.gz')],
-    ['-append', 'console=ttyS0 quiet panic=-1 mitigations=off'],
+    ['-append', KERNEL_OPTIONS],
     ['-virtfs', 'local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap'],
     ['-virtfs', `local,path=${job},mount_tag=job,security_model=none`],
     ['-drive', `file=${scratch},if=virtio,format=raw,cache=unsafe,discard=unmap`],
