@@ -1,10 +1,11 @@
-import type { FileSystemStats, Mount } from '../adapters/mount/port';
+import type { Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
-import { findWhyAbnormal } from '../domain/condition';
 import { Fault } from '../domain/fault';
 import type { VolumeId } from '../domain/volume-id';
 import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
+import { isStale, removeStaleMounts } from './stale-mounts';
+import { type StatsWish, statsOf, type VolumeStats } from './volume-stats';
 
 /** What is asked of a volume that is staged here, without Temporal and without the RDS. */
 export interface PublishWish {
@@ -15,15 +16,6 @@ export interface PublishWish {
   readonly readOnly: boolean;
   /** Whether no other place on this node may have it at the same time: SINGLE_NODE_SINGLE_WRITER. */
   readonly exclusive: boolean;
-}
-
-export interface VolumeStats {
-  readonly kind: 'mount' | 'block';
-  readonly totalBytes: bigint;
-  /** Undefined for raw block volumes, and where the file system did not answer. */
-  readonly fileSystem: FileSystemStats | undefined;
-  /** What is wrong with the volume on this node, for a person; undefined: nothing. */
-  readonly abnormal: string | undefined;
 }
 
 /** Publishing and looking at volumes on this node: binds and device nodes. */
@@ -47,7 +39,7 @@ export function createLocalVolumes(parts: NodeParts) {
       const staging = asked.stagingTargetPath;
       const stagingTargetPath =
         staging === undefined ? undefined : await placeOf(parts, staging, 'staging_target_path');
-      return await stats(parts, { ...asked, volumePath, stagingTargetPath });
+      return await statsOf(parts, { ...asked, volumePath, stagingTargetPath });
     },
   };
 }
@@ -60,21 +52,21 @@ async function publish(parts: NodeParts, wish: PublishWish): Promise<void> {
     throw new Fault('NotStaged', `${volumeId} is staged as ${note.mode.kind} at ${stagingTargetPath}, not as ${kind}`);
   }
   const { device } = await findConnection(parts, note.nqn);
-  if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node any more`);
+  if (!device) throw lost(volumeId, 'its connection has no device any more');
   if (kind === 'block') await publishDevice(parts, wish, { device, note });
   else await publishMount(parts, wish, { device, note });
 }
 
-async function publishMount(
-  { mounts, notes, paths }: NodeParts,
-  wish: PublishWish,
-  { device, note }: Staged,
-): Promise<void> {
+async function publishMount(parts: NodeParts, wish: PublishWish, { device, note }: Staged): Promise<void> {
+  const { mounts, notes, paths } = parts;
   const { volumeId, stagingTargetPath, targetPath, readOnly } = wish;
   const staged = (await mountsAt(mounts, stagingTargetPath)).at(-1);
+  if (staged && (await isStale(mounts, device, staged)))
+    throw lost(volumeId, `its mount at ${stagingTargetPath} is dead`);
   if (!staged || !isOf(device, staged)) {
     throw new Fault('NotStaged', `${volumeId} is not mounted at ${stagingTargetPath}`);
   }
+  await removeStaleMounts(parts, { volumeId, mountPoint: targetPath, device });
   const seen = (await mountsAt(mounts, targetPath)).at(-1);
   if (seen) {
     requireOurs(seen, { volumeId, device, path: targetPath });
@@ -125,7 +117,9 @@ async function publishDevice(parts: NodeParts, wish: PublishWish, { device, note
   };
   const seen = await numbersAt(targetPath);
   if (seen === `${major}:${minor}`) return;
-  if (seen !== undefined) {
+  const isOutdated = seen !== undefined && note.devicesAt.includes(targetPath);
+  if (isOutdated) await removeOutdated(parts, { volumeId, note, device, targetPath });
+  else if (seen !== undefined) {
     throw new Fault(
       'PublishedDifferently',
       `${targetPath} is the device ${seen}, ${volumeId} is ${major}:${minor} now`,
@@ -136,6 +130,12 @@ async function publishDevice(parts: NodeParts, wish: PublishWish, { device, note
   const kept = note.devicesAt.filter((path) => others.includes(path));
   await notes.write({ ...note, devicesAt: [...kept, targetPath] });
   await paths.ensureDeviceNode({ path: targetPath, major, minor });
+}
+
+/** Its numbers are nobody's, or another volume's by now. */
+async function removeOutdated(parts: NodeParts, published: Unpublished): Promise<void> {
+  await requireNotOfAnother(parts, published);
+  await parts.paths.remove(published.targetPath);
 }
 
 function requireAlone({ volumeId, exclusive }: PublishWish, others: readonly string[]): void {
@@ -149,7 +149,8 @@ async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: strin
   const note = await notes.findOf(volumeId);
   for (let seen = await mountsAt(mounts, targetPath); seen.length > 0; seen = await mountsAt(mounts, targetPath)) {
     const top = seen.at(-1);
-    if (device && top) requireOurs(top, { volumeId, device, path: targetPath });
+    const isDead = note !== undefined && top !== undefined && (await isStale(mounts, device, top));
+    if (device && top && !isDead) requireOurs(top, { volumeId, device, path: targetPath });
     if (!device && !note) {
       throw new Fault(
         'PathNotOurs',
@@ -190,60 +191,6 @@ async function requireNotOfAnother(
   }
 }
 
-export interface StatsWish {
-  readonly volumeId: VolumeId;
-  readonly volumePath: string;
-  /** Undefined: the caller did not say. */
-  readonly stagingTargetPath: string | undefined;
-}
-
-async function stats(parts: NodeParts, { volumeId, volumePath, stagingTargetPath }: StatsWish): Promise<VolumeStats> {
-  const { mounts, paths, lostSince } = parts;
-  const note: StageNote | undefined =
-    stagingTargetPath === undefined
-      ? await parts.notes.findOf(volumeId)
-      : await findNote(parts, { volumeId, stagingTargetPath });
-  const nqn = await nqnOf(parts, note, volumeId);
-  const { device, connected } = await findConnection(parts, nqn);
-  // What is at that path is another's: of this volume nothing is known here.
-  if (!connected && !note) throw notThere(volumeId, volumePath);
-  const dataPath = { state: device?.state, connected, lostSinceMs: lostSince(nqn), turnedReadOnly: false };
-  const all = await mountsAt(mounts, volumePath);
-  const seen = all.at(-1);
-  if (seen) {
-    if (device && !all.some((mount) => isOf(device, mount))) throw notThere(volumeId, volumePath);
-    if (device && !isOf(device, seen)) {
-      const abnormal = `${seen.source} is mounted over it at ${volumePath}`;
-      return { kind: 'mount', totalBytes: device.sizeBytes, fileSystem: undefined, abnormal };
-    }
-    const abnormal = findWhyAbnormal({ ...dataPath, turnedReadOnly: hasTurnedReadOnly(seen) });
-    return await mountStats(parts, { volumePath, device, abnormal });
-  }
-  // Only now, that nothing is mounted there, may the path itself be looked at: a dead mount would not answer.
-  const found = await paths.find(volumePath);
-  if (found?.kind !== 'block-device') throw notThere(volumeId, volumePath);
-  if (device && (found.major !== device.major || found.minor !== device.minor)) throw notThere(volumeId, volumePath);
-  const totalBytes = device?.sizeBytes ?? 0n;
-  return { kind: 'block', totalBytes, fileSystem: undefined, abnormal: findWhyAbnormal(dataPath) };
-}
-
-interface Mounted {
-  readonly volumePath: string;
-  readonly device: Device | undefined;
-  readonly abnormal: string | undefined;
-}
-
-async function mountStats({ mounts }: NodeParts, { volumePath, device, abnormal }: Mounted): Promise<VolumeStats> {
-  try {
-    const fileSystem = await mounts.stats(volumePath);
-    return { kind: 'mount', totalBytes: fileSystem.totalBytes, fileSystem, abnormal };
-  } catch (error) {
-    if (!(error instanceof Fault)) throw error;
-    const totalBytes = device?.sizeBytes ?? 0n;
-    return { kind: 'mount', totalBytes, fileSystem: undefined, abnormal: abnormal ?? error.message };
-  }
-}
-
 /** A target at or below the staging path would be unpublished with it; one above would hide it. */
 function requireApart(stagingTargetPath: string, targetPath: string): void {
   const [staging, target] = [`${stagingTargetPath}/`, `${targetPath}/`];
@@ -254,9 +201,9 @@ function requireApart(stagingTargetPath: string, targetPath: string): void {
   );
 }
 
-/** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
-function hasTurnedReadOnly({ options, superOptions }: Mount): boolean {
-  return superOptions.includes('ro') && options.includes('rw');
+/** The kubelet takes the volume for staged, and would ask for ever: whoever gets this stages it anew. */
+function lost(volumeId: VolumeId, why: string): Fault {
+  return new Fault('StageLost', `${volumeId} is staged on this node no more: ${why}`);
 }
 
 function isReadOnly({ options, superOptions }: Mount): boolean {
@@ -272,8 +219,4 @@ interface Expected {
 function requireOurs(seen: Mount, { volumeId, device, path }: Expected): void {
   if (isOf(device, seen)) return;
   throw new Fault('PathNotOurs', `${path}: ${seen.source} is mounted there, not ${volumeId}`);
-}
-
-function notThere(volumeId: VolumeId, path: string): Fault {
-  return new Fault('VolumeNotFound', `${volumeId} is not at ${path}`);
 }

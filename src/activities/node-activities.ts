@@ -1,15 +1,15 @@
-import type { Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
-import type { NodeActivities, StageStep } from '../contract/activities';
+import type { ConnectResult, NodeActivities, StageStep } from '../contract/activities';
 import { Fault } from '../domain/fault';
-import { parseFileSystem } from '../domain/file-system';
 import type { SubsystemNqn } from '../domain/nqn';
-import { type Bytes, formatBytes, parseBytes } from '../domain/size';
+import { parseBytes } from '../domain/size';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
 import { aboutVolume } from './about-volume';
+import { growVolume } from './grow-volume';
 import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 import { isSameMode, parseStage, type Stage } from './stage-input';
+import { isStale, removeStaleMounts } from './stale-mounts';
 import type { InTurn } from './turns';
 
 /** What is done on a node, over its connector, its mounts and its file systems. */
@@ -19,16 +19,18 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
     return { ...stage, stagingTargetPath: await placeOf(parts, stage.stagingTargetPath, 'staging_target_path') };
   };
   const onVolume: InTurn = (volumeId, act) => aboutVolume(volumeId, () => parts.inTurn(volumeId, act));
-  const inTurn = async (step: StageStep, act: (parts: NodeParts, stage: Stage) => Promise<void>): Promise<void> => {
+  const inTurn = async <T>(step: StageStep, act: (parts: NodeParts, stage: Stage) => Promise<T>): Promise<T> => {
     const stage = await stageOf(step);
-    await onVolume(stage.volumeId, () => act(parts, stage));
+    return await onVolume(stage.volumeId, () => act(parts, stage));
   };
   /** Asked when its turn has come, right before it acts, by the path that the kubelet has named. */
-  const ifWanted = (act: (parts: NodeParts, stage: Stage) => Promise<void>) => (step: StageStep) =>
-    inTurn(step, (all, stage) => {
-      all.demand.require({ volumeId: stage.volumeId, stagingTargetPath: step.stagingTargetPath });
-      return act(all, stage);
-    });
+  const ifWanted =
+    <T>(act: (parts: NodeParts, stage: Stage) => Promise<T>) =>
+    (step: StageStep) =>
+      inTurn(step, (all, stage) => {
+        all.demand.require({ volumeId: stage.volumeId, stagingTargetPath: step.stagingTargetPath });
+        return act(all, stage);
+      });
   return {
     connectVolume: ifWanted(connectVolume),
     prepareFileSystem: ifWanted(prepareFileSystem),
@@ -51,23 +53,22 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
       const volumeId = parseVolumeId(text);
       const leastBytes = sizeBytes === undefined ? undefined : parseBytes(sizeBytes, 'sizeBytes');
       const place = await placeOf(parts, volumePath, 'volume_path');
-      const device = await onVolume(volumeId, () => grow(parts, { volumeId, volumePath: place, leastBytes }));
+      const device = await onVolume(volumeId, () => growVolume(parts, { volumeId, volumePath: place, leastBytes }));
       return { sizeBytes: device.sizeBytes.toString() };
     },
   };
 }
 
-async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
+async function connectVolume(parts: NodeParts, stage: Stage): Promise<ConnectResult> {
   const { connector, fileSystems, notes, nodeId } = parts;
   const { volumeId, target, stagingTargetPath, mode, runId } = stage;
   const note = await findNote(parts, stage);
+  if (note) await removeStale(parts, note);
   // By the note's own NQN: asked for under another one, a volume that is in use would look like one that is gone.
   const staged = note !== undefined && (await findConnection(parts, note.nqn)).connected;
   if (staged && (note.nqn !== target.nqn || !isSameMode(note.mode, mode))) {
     throw new Fault('StagedDifferently', `${volumeId} is staged at ${stagingTargetPath} already, in another way`);
   }
-  // Without a connection a note is of before a reboot, or of a device that the kernel gave up: whatever of it is mounted is dead.
-  if (note && !staged) await unmountAll(parts, stagingTargetPath);
   if (!staged) {
     const { connected } = await findConnection(parts, target.nqn);
     if (!note) await requireSameElsewhere(parts, stage);
@@ -91,6 +92,8 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<void> {
     throw new Fault('ConnectFailed', `${volumeId}: its device ${device.path} has no size yet`);
   }
   await fileSystems.setReadOnly(device.path, mode.kind === 'block' && mode.readOnly);
+  // Perhaps an earlier try has taken it away.
+  return parts.staleMounts.has(volumeId) ? { recovers: true } : {};
 }
 
 /**
@@ -105,9 +108,10 @@ async function requireSameElsewhere(parts: NodeParts, { volumeId, target, mode }
   throw new Fault('StagedDifferently', `${volumeId} is staged at ${other.stagingTargetPath} already, in another way`);
 }
 
-/** What is mounted at a place that a note says is ours. */
-async function unmountAll({ mounts }: NodeParts, mountPoint: string): Promise<void> {
-  while ((await mountsAt(mounts, mountPoint)).length > 0) await mounts.unmount(mountPoint);
+/** What a note's stage has mounted, and the kernel has given up the device of: after that the next mount finds its place free. */
+async function removeStale(parts: NodeParts, { volumeId, nqn, stagingTargetPath }: StageNote): Promise<void> {
+  const { device } = await findConnection(parts, nqn);
+  await removeStaleMounts(parts, { volumeId, mountPoint: stagingTargetPath, device });
 }
 
 async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> {
@@ -190,12 +194,14 @@ async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
       `${volumeId}: mount was content, and ${stagingTargetPath} does not show its device`,
     );
   }
+  parts.staleMounts.ended(volumeId, 'recovered');
 }
 
 /** Only what this very run made: a stage that another run completed has a user. */
 async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
   const { connector, mounts, notes } = parts;
   const { volumeId, stagingTargetPath, runId } = stage;
+  parts.staleMounts.ended(volumeId, 'recovery-failed');
   const note = await findNote(parts, stage);
   if (!note) return;
   if (note.mountedBy === runId) {
@@ -229,7 +235,8 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
   ) {
     const top = seen.at(-1);
     // A device that the kernel gave up is gone from its tables, and its mount is still ours to take away: the note says so.
-    const isOurs = top && (device ? isOf(device, top) : note?.mode.kind === 'mount');
+    const isDead = note?.mode.kind === 'mount' && top !== undefined && (await isStale(mounts, device, top));
+    const isOurs = isDead || (top && device && isOf(device, top));
     if (!isOurs)
       throw new Fault('PathNotOurs', `${stagingTargetPath}: ${top?.source} is mounted there, not ${volumeId}`);
     await mounts.unmount(stagingTargetPath);
@@ -241,43 +248,7 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
   if ((await findConnection(parts, nqn)).connected)
     throw new Fault('NodeTimeout', `${volumeId}: the kernel still has its connection`);
   await notes.remove({ volumeId, stagingTargetPath });
-}
-
-interface GrowWish {
-  readonly volumeId: VolumeId;
-  readonly volumePath: string;
-  readonly leastBytes: Bytes | undefined;
-}
-
-async function grow(parts: NodeParts, { volumeId, volumePath, leastBytes }: GrowWish): Promise<Device> {
-  const { connector, fileSystems, mounts } = parts;
-  const nqn = await nqnOf(parts, undefined, volumeId);
-  const device = await connector.rescan(nqn, leastBytes);
-  if (!device) throw new Fault('NotStaged', `${volumeId} is not connected to this node`);
-  if (leastBytes !== undefined && device.sizeBytes < leastBytes) {
-    const sizes = `${formatBytes(device.sizeBytes)}, not yet ${formatBytes(leastBytes)}`;
-    throw new Fault('NodeTimeout', `${volumeId}: this node sees ${sizes}`);
-  }
-  const mounted = (await mounts.list()).filter((mount) => isOf(device, mount));
-  const here = mounted.find(({ options, superOptions }) => !options.includes('ro') && !superOptions.includes('ro'));
-  await requireThere(parts, { volumeId, volumePath, mounted });
-  // Raw block, or read-only everywhere: the device has grown, and there is nothing else to grow.
-  if (!here) return device;
-  const fileSystem = parseFileSystem(here.fileSystemType, 'file system');
-  await fileSystems.grow({ devicePath: device.path, mountPoint: here.mountPoint, fileSystem });
-  return device;
-}
-
-interface Place {
-  readonly volumeId: VolumeId;
-  readonly volumePath: string;
-  readonly mounted: readonly Mount[];
-}
-
-async function requireThere({ paths }: NodeParts, { volumeId, volumePath, mounted }: Place): Promise<void> {
-  if (mounted.some(({ mountPoint }) => mountPoint === volumePath)) return;
-  if ((await paths.find(volumePath))?.kind === 'block-device') return;
-  throw new Fault('VolumeNotFound', `${volumeId} is not at ${volumePath}`);
+  parts.staleMounts.forget(volumeId);
 }
 
 async function getDevice({ connector }: NodeParts, { volumeId, target }: Stage): Promise<Device> {

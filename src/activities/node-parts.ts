@@ -5,6 +5,7 @@ import { Fault } from '../domain/fault';
 import { type NodeId, type NqnPrefix, type SubsystemNqn, subsystemNqnOf } from '../domain/nqn';
 import type { VolumeId } from '../domain/volume-id';
 import type { StageDemand } from './stage-demand';
+import type { StaleMounts } from './stale-watch';
 import type { InTurn } from './turns';
 
 /** What a node does its work with. */
@@ -23,6 +24,8 @@ export interface NodeParts {
   readonly kubeletDir: string;
   /** Since when the session of an NQN is lost, in milliseconds of the epoch; undefined: it is not, or nobody has seen it. */
   readonly lostSince: (nqn: SubsystemNqn) => number | undefined;
+  /** Told of mounts whose device is gone. */
+  readonly staleMounts: StaleMounts;
   /** For volumes whose note is gone: what their NQNs begin with. */
   readonly nqnPrefix: NqnPrefix;
 }

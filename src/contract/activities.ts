@@ -92,13 +92,19 @@ export interface StageStep extends StageVolumeInput {
   readonly runId: string;
 }
 
+/** What a stage has met on its way. */
+export interface ConnectResult {
+  /** The kernel had given up the device of a mount: with the end of this stage the volume can be used again. */
+  readonly recovers?: true;
+}
+
 /**
  * What is done on a node, on its own task queue. Each states a wish and returns only when the kernel shows that it holds; each is
  * idempotent and goes on from wherever an earlier try stopped.
  */
 export interface NodeActivities {
-  /** The volume is connected and has a device. Throws StagedDifferently, ConnectFailed. */
-  connectVolume(step: StageStep): Promise<void>;
+  /** The volume is connected and has a device, and no dead mount is at its staging path. Throws StagedDifferently, ConnectFailed. */
+  connectVolume(step: StageStep): Promise<ConnectResult | undefined>;
   /** The device bears the file system that was asked for: made if the device is proven blank. Throws DeviceNotBlank, DeviceBlank. */
   prepareFileSystem(step: StageStep): Promise<void>;
   /** The file system is mounted at the staging path. Throws StagedDifferently, PathNotOurs. */

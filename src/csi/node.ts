@@ -1,3 +1,4 @@
+import { Fault } from '../domain/fault';
 import { parseNodePath } from '../domain/node-path';
 import type { VolumeId } from '../domain/volume-id';
 import {
@@ -5,6 +6,7 @@ import {
   type NodeGetVolumeStatsRequest,
   type NodeGetVolumeStatsResponse,
   type NodeServer,
+  type NodeStageVolumeRequest,
   VolumeUsage_Unit as Unit,
 } from './generated/csi';
 import {
@@ -16,7 +18,7 @@ import {
   parseUnstageRequest,
   parseVolumePlace,
 } from './node-operations';
-import type { RunOperation } from './operations';
+import type { Patience, RunOperation } from './operations';
 import { type UnaryScope, unary } from './unary';
 
 const CAPABILITIES = [
@@ -66,12 +68,10 @@ interface NodeServiceOptions extends NodeOptions {
 
 /** The CSI Node service. */
 export function createNodeService(options: NodeServiceOptions, scope: UnaryScope) {
-  const { run, demand, local, nodeId, maxVolumes, topology } = options;
+  const { run, local, nodeId, maxVolumes, topology } = options;
   return {
     nodeStageVolume: unary(scope, 'NodeStageVolume', async (request, patience) => {
-      const operation = parseStageRequest(request, options);
-      const end = demand.ask({ ...operation.input, volumeId: operation.volumeId });
-      await run(operation, patience).finally(end);
+      await stage(options, request, patience);
       return {};
     }),
     nodeUnstageVolume: unary(scope, 'NodeUnstageVolume', async (request, patience) => {
@@ -79,8 +79,14 @@ export function createNodeService(options: NodeServiceOptions, scope: UnaryScope
       if (operation) await run(operation, patience);
       return {};
     }),
-    nodePublishVolume: unary(scope, 'NodePublishVolume', async (request) => {
-      await local.publish(parsePublishRequest(request, options));
+    nodePublishVolume: unary(scope, 'NodePublishVolume', async (request, patience) => {
+      const wish = parsePublishRequest(request, options);
+      await local.publish(wish).catch(async (error: unknown) => {
+        if (!(error instanceof Fault) || error.kind !== 'StageLost') throw error;
+        // The kubelet takes it for staged until it is restarted. The request has all that a stage is told.
+        await stage(options, request, patience);
+        await local.publish(wish);
+      });
       return {};
     }),
     nodeUnpublishVolume: unary(scope, 'NodeUnpublishVolume', async (request) => {
@@ -102,6 +108,12 @@ export function createNodeService(options: NodeServiceOptions, scope: UnaryScope
       accessibleTopology: Object.keys(topology).length > 0 ? { segments: { ...topology } } : undefined,
     })),
   } satisfies Partial<NodeServer>;
+}
+
+async function stage(options: NodeServiceOptions, request: NodeStageVolumeRequest, patience: Patience): Promise<void> {
+  const operation = parseStageRequest(request, options);
+  const end = options.demand.ask({ ...operation.input, volumeId: operation.volumeId });
+  await options.run(operation, patience).finally(end);
 }
 
 async function getStats(

@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { type DataPath, findWhyAbnormal } from './condition';
 
-const WELL: DataPath = { state: 'live', connected: true, lostSinceMs: undefined, turnedReadOnly: false };
+const WELL: DataPath = {
+  state: 'live',
+  connected: true,
+  lostSinceMs: undefined,
+  turnedReadOnly: false,
+  outdated: false,
+};
 const SINCE = Date.parse('2026-11-21T02:03:04Z');
 
 describe('findWhyAbnormal', () => {
@@ -14,7 +20,12 @@ describe('findWhyAbnormal', () => {
     ['reconnecting, just now', { state: 'resetting' }, /lost \(resetting\): /],
     ['read-only', { turnedReadOnly: true }, /read-only/],
     ['reconnecting before read-only', { state: 'connecting', turnedReadOnly: true }, /connecting/],
-    ['no device', { state: undefined }, /device is gone: the connection .* has lost it$/],
+    ['no device', { state: undefined }, /device is gone: the connection .* has lost it; .* started again$/],
+    [
+      'another device',
+      { outdated: true, turnedReadOnly: true },
+      /device is gone: .*connected again.* another one.* started again$/,
+    ],
     ['no connection', { state: undefined, connected: false, lostSinceMs: SINCE }, /device is gone: .* no connection/],
   ])('%s', (_what, path, says) => expect(findWhyAbnormal({ ...WELL, ...path })).toMatch(says));
 

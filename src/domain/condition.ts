@@ -6,17 +6,22 @@ export interface DataPath {
   readonly connected: boolean;
   /** Milliseconds of the epoch, as far as the node has seen. */
   readonly lostSinceMs: number | undefined;
+  /** Whether what a pod has is of an earlier device, which the kernel has given up, though the volume may have another one now. */
+  readonly outdated: boolean;
   /** Whether its file system was mounted for writing, and the kernel has made it read-only. */
   readonly turnedReadOnly: boolean;
 }
 
+const START_AGAIN = 'reads and writes fail, and a pod that has it must be started again';
+
 /** What is wrong with a volume on its node, for a person at night; undefined: nothing. */
-export function findWhyAbnormal({ state, connected, lostSinceMs, turnedReadOnly }: DataPath): string | undefined {
-  if (!connected) {
-    return 'the device is gone: this node has no connection to the volume any more; a pod that has it must be started again';
-  }
+export function findWhyAbnormal(dataPath: DataPath): string | undefined {
+  const { state, connected, lostSinceMs, outdated, turnedReadOnly } = dataPath;
   const since = lostSinceMs === undefined ? '' : ` since ${new Date(lostSinceMs).toISOString()}`;
-  if (state === undefined) return `the device is gone: the connection to the RDS has lost it${since}`;
+  if (!connected)
+    return `the device is gone: this node has no connection to the volume any more${since}; ${START_AGAIN}`;
+  if (state === undefined) return `the device is gone: the connection to the RDS has lost it${since}; ${START_AGAIN}`;
+  if (outdated) return `the device is gone: the volume is connected again, and has another one now; ${START_AGAIN}`;
   if (state !== 'live') {
     return `the connection to the RDS is lost (${state})${since}: reads and writes wait, and go on when it is back`;
   }

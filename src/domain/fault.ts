@@ -84,6 +84,8 @@ export const FAULTS = {
   PublishedDifferently: final('ALREADY_EXISTS'),
   /** Not staged on this node, so it cannot be published or grown here. */
   NotStaged: final('FAILED_PRECONDITION'),
+  /** What was staged has lost its device for good: it must be staged anew. */
+  StageLost: final('FAILED_PRECONDITION'),
   /** There is something at the path that is not this driver's: left untouched. */
   PathNotOurs: final('FAILED_PRECONDITION'),
   /** The operation's workflow is still running. */

@@ -20,6 +20,16 @@ describe('createNodeMetrics', () => {
     expect(text).toContain('rds_csi_nvme_outage_duration_seconds_sum 30');
     expect(text).not.toContain(volumeId);
   });
+
+  it('counts mounts without a device by the names that dashboards know', async () => {
+    const { registry, observeStaleMount } = createNodeMetrics();
+    for (const kind of ['detected', 'recovery-failed', 'recovered'] as const) observeStaleMount({ kind, volumeId });
+    const text = await registry.metrics();
+    expect(text).toContain('rds_csi_stale_mounts_detected_total 1');
+    expect(text).toContain('rds_csi_stale_recoveries_total{status="success"} 1');
+    expect(text).toContain('rds_csi_stale_recoveries_total{status="failure"} 1');
+    expect(text).not.toContain(volumeId);
+  });
 });
 
 const volumeId = parseVolumeId('pvc-0f9d1ac4-7c1b-4a5e-9d59-3a3a6f3f0a11');

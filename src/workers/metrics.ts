@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { SessionCounts, SessionEvent } from '../activities/session-watch';
+import type { StaleMountEvent } from '../activities/stale-watch';
 import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import type { DisksEvent } from '../adapters/routeros/disks';
 import type { ObserveRpc } from '../csi/unary';
@@ -61,12 +62,33 @@ export interface NodeMetrics extends Pick<ControllerMetrics, 'registry' | 'obser
   /** How many sessions of staged volumes are live and lost. */
   readonly countSessions: (counts: SessionCounts) => void;
   readonly observeSession: (event: SessionEvent) => void;
+  readonly observeStaleMount: (event: StaleMountEvent) => void;
 }
 
 /** The node's: what it was asked, and the sessions with the RDS. */
 export function createNodeMetrics(): NodeMetrics {
   const registry = new Registry();
-  return { registry, observeRpc: observeRpcIn(registry), ...sessionsIn(registry) };
+  const observeStaleMount = observeStaleMountsIn(registry);
+  return { registry, observeRpc: observeRpcIn(registry), observeStaleMount, ...sessionsIn(registry) };
+}
+
+function observeStaleMountsIn(registry: Registry): NodeMetrics['observeStaleMount'] {
+  const registers = [registry];
+  const detected = new Counter({
+    name: 'rds_csi_stale_mounts_detected_total',
+    help: 'Mounts of volumes found whose device the kernel had given up',
+    registers,
+  });
+  const recoveries = new Counter({
+    name: 'rds_csi_stale_recoveries_total',
+    help: 'Tries to make a volume with such a mount usable again, by outcome (success, failure)',
+    labelNames: ['status'],
+    registers,
+  });
+  return ({ kind }) => {
+    if (kind === 'detected') detected.inc();
+    else recoveries.inc({ status: kind === 'recovered' ? 'success' : 'failure' });
+  };
 }
 
 function sessionsIn(registry: Registry): Pick<NodeMetrics, 'countSessions' | 'observeSession'> {

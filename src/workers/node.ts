@@ -32,7 +32,7 @@ import type { NodeConfig } from './config/node-config';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
 import { createNodeMetrics, type NodeMetrics } from './metrics';
-import { watchSessions } from './sessions';
+import { watchSessions, watchStaleMounts } from './sessions';
 import { endWithin } from './stop';
 import { createTemporalClient, monitorTemporal } from './temporal-client';
 import { superviseWorker } from './temporal-worker';
@@ -120,6 +120,7 @@ function partsOf(config: NodeConfig, { logger, metrics, demand, signal }: PartsO
     mounts,
     connector,
     lostSince: (nqn) => sessions.lostSince(nqn),
+    staleMounts: watchStaleMounts({ logger, metrics }),
     fileSystems: createFileSystems({ processes, mounts }),
     paths: createPaths({ processes, mounts }),
     inTurn: createTurns({ longestWaitMs: TURN_LIMIT_MS }),

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { createSessionWatch, type SessionEvent, type SessionWatch } from '../activities/session-watch';
+import { createStaleMounts, type StaleMounts } from '../activities/stale-watch';
 import type { ConnectorPort } from '../adapters/nvme/port';
 import type { StageNotesPort } from '../adapters/stage-notes/port';
 import type { Logger } from '../domain/log';
@@ -31,6 +32,21 @@ export function watchSessions({ connector, notes, logger, metrics, signal }: Wat
   };
   void run();
   return watch;
+}
+
+/** Tells of mounts without a device. */
+export function watchStaleMounts({ logger, metrics }: Pick<WatchParts, 'logger' | 'metrics'>): StaleMounts {
+  return createStaleMounts((event) => {
+    metrics.observeStaleMount(event);
+    const { kind, volumeId } = event;
+    if (kind === 'detected') {
+      logger.warn({ volumeId }, 'the kernel has given up the device of a mounted volume: its reads and writes fail');
+    } else if (kind === 'recovered') {
+      logger.info({ volumeId }, 'the volume is mounted anew: a pod that had it before must be started again');
+    } else {
+      logger.warn({ volumeId }, 'the volume could not be mounted anew; its stage says why');
+    }
+  });
 }
 
 function log(logger: Logger, event: SessionEvent): void {

@@ -1,25 +1,51 @@
-import { CancellationScope, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, isCancellation, workflowInfo } from '@temporalio/workflow';
+import type { ClusterEventDto } from '../contract/cluster-events';
 import { faultOf } from '../contract/failure';
 import type { StageVolumeInput } from '../contract/operations';
 import { Fault, type FaultKind } from '../domain/fault';
 import { nodeActivitiesOf } from './node-activities';
+import { tell } from './tell';
 
 /** Makes a volume usable on a node: connected and, unless it is raw block, with its file system mounted at the staging path. */
 export async function stageVolume(input: StageVolumeInput): Promise<void> {
   const node = nodeActivitiesOf(input.nodeId);
   const step = { ...input, runId: workflowInfo().runId };
+  let recovers = false;
   try {
-    await node.connectVolume(step);
-    if (input.mode.kind === 'block') return;
-    await node.prepareFileSystem(step);
-    await node.mountStaging(step);
+    recovers = (await node.connectVolume(step))?.recovers === true;
+    if (recovers) await tell(eventOf(input, 'StaleMountDetected'));
+    if (input.mode.kind === 'mount') {
+      await node.prepareFileSystem(step);
+      await node.mountStaging(step);
+    }
   } catch (error) {
     // Cancelled or failed: nothing of this run stays, and nothing of another is touched.
     await CancellationScope.nonCancellable(() => node.undoStage(step)).catch((undoError: unknown) => {
       throw wasRefused(error, undoError) ? error : notUndone(input.volumeId, error, undoError);
     });
+    // One that is cancelled is not wanted any more.
+    if (recovers && !isCancellation(error)) await tell(eventOf(input, 'RecoveryFailed', error));
     throw error;
   }
+  if (recovers) await CancellationScope.nonCancellable(() => tell(eventOf(input, 'MountRecovered')));
+}
+
+/** Of a volume whose device the kernel has given up under its mount. */
+function eventOf(
+  { volumeId, nodeId, target: { ctrlLossTmo } }: StageVolumeInput,
+  reason: 'StaleMountDetected' | 'MountRecovered' | 'RecoveryFailed',
+  error?: unknown,
+): ClusterEventDto {
+  const again = 'a pod that had it before reads and writes nothing, and must be deleted to start again';
+  const messages = {
+    StaleMountDetected:
+      `${volumeId}: node ${nodeId} had given up its device under its mount (ctrlLossTmo is ${ctrlLossTmo} s; -1 never gives up): ` +
+      'what was written last may not have reached the RDS. It is connected and mounted anew',
+    MountRecovered: `${volumeId} is mounted on node ${nodeId} again; ${again}`,
+    RecoveryFailed: `${volumeId} could not be mounted on node ${nodeId} again: ${faultOf(error, 'it')?.message ?? 'the log of the node says why'}`,
+  };
+  const type = reason === 'MountRecovered' ? 'Normal' : 'Warning';
+  return { reason, type, message: messages[reason], on: { volumeId } };
 }
 
 /** Each is told before anything is done, and of the place or the volume itself: then there is nothing to undo either. */

@@ -53,6 +53,8 @@ export interface NodeOptions {
   readonly config?: Readonly<Record<string, unknown>>;
   /** Its environment, where it is not the test's own (steps.ts). */
   readonly env?: NodeJS.ProcessEnv;
+  /** The command of another release, as it was built. */
+  readonly main?: string;
 }
 
 /** A whole driver: a simulated RDS, a Temporal namespace of its own, and one controller process or more. */
@@ -109,7 +111,7 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
   const nodes: Node[] = [];
   const startNode = async (
     nodeId: string,
-    { config = {}, env = cleanEnvironment() }: NodeOptions = {},
+    { config = {}, env = cleanEnvironment(), main = MAIN }: NodeOptions = {},
   ): Promise<Node> => {
     const name = `${nodeId}-${nodes.length}`;
     const socketPath = path.join(folder, `${name}.sock`);
@@ -131,7 +133,7 @@ export async function startDriver(options: DriverOptions = {}): Promise<Driver> 
     await writeFile(configFile, stringify(fields));
     const logFile = path.join(folder, `${name}.log`);
     const program = startProgram({
-      main: MAIN,
+      main,
       args: ['node', '--config', configFile],
       logFile,
       env,

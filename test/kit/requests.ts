@@ -6,8 +6,8 @@ export const newName = (): string => `pvc-${randomUUID()}`;
 
 export const GIB = 2n ** 30n;
 
-export const mountOf = (mode: Mode = Mode.SINGLE_NODE_WRITER, fsType = 'ext4') => ({
-  accessType: { $case: 'mount', value: { fsType, mountFlags: [], volumeMountGroup: '' } } as const,
+export const mountOf = (mode: Mode = Mode.SINGLE_NODE_WRITER, fsType = 'ext4', mountFlags: string[] = []) => ({
+  accessType: { $case: 'mount', value: { fsType, mountFlags, volumeMountGroup: '' } } as const,
   accessMode: { mode },
 });
 

@@ -1,10 +1,12 @@
+import { appendFileSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { errorOf } from '../kit/driver';
 import { createPodVolume, mountsOf } from '../kit/pod';
-import { mountOf } from '../kit/requests';
-import { targetOf } from './kernel';
+import { GIB, mountOf } from '../kit/requests';
+import { fillFolder, targetOf } from './kernel';
 import { controllersOf, deviceOf, end, untilDone } from './kit';
 import type { World } from './world';
 
@@ -15,61 +17,77 @@ const MIB_64 = 2n ** 26n;
 const hostOf = (volumeId: string) =>
   [...controllersOf(volumeId), deviceOf(volumeId), ...mountsOf(volumeId)].filter(Boolean);
 
+/** Each on a volume of its own, at the same time: most of it is waiting. */
+const PASSING_FAULTS = {
+  'a target that does not let the node in': {
+    says: /refused: either the host nqn\.\S+ is not allowed, or no such NQN is exported/,
+    spoil: (volumeId: string) => targetOf(volumeId).allowAnyHost(false),
+    mend: (volumeId: string) => targetOf(volumeId).allowAnyHost(true),
+  },
+  'a port at which nothing listens': {
+    says: /127\.0\.0\.1:4998: nothing listens there/,
+    contextOf: () => ({ nvmePort: '4998' }),
+  },
+  'an NQN that is not exported': {
+    says: /refused: either the host .* or no such NQN is exported/,
+    contextOf: (volumeId: string) => ({ nqn: `nqn.2001-03.org.example:${volumeId}` }),
+  },
+  'an export without a device': {
+    says: /no device that can be used after 30 s: .*no namespace/,
+    patienceMs: 60_000,
+    spoil: (volumeId: string) => targetOf(volumeId).enable(false),
+    mend: (volumeId: string) => targetOf(volumeId).enable(true),
+  },
+} satisfies Record<string, PassingFault>;
+
+interface PassingFault {
+  readonly says: RegExp;
+  readonly contextOf?: (volumeId: string) => Readonly<Record<string, string>>;
+  readonly patienceMs?: number;
+  readonly spoil?: (volumeId: string) => void;
+  readonly mend?: (volumeId: string) => void;
+}
+
 /** Faults on the way to a volume's data while it is staged. */
 export function badPathTests(world: World): void {
+  const meet = async (fault: PassingFault): Promise<void> => {
+    const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
+    const { volumeId } = volume;
+    const pod = volume.on(world.node);
+    const volumeContext = { ...pod.stage.volumeContext, ...fault.contextOf?.(volumeId) };
+    fault.spoil?.(volumeId);
+    const error = await errorOf(world.node.csi.stage({ ...pod.stage, volumeContext }, fault.patienceMs ?? PATIENCE_MS));
+    expect([status[error.code], error.details]).toEqual(['ABORTED', expect.stringMatching(fault.says)]);
+    expect(error.details).toContain(volumeId);
+    // The kubelet gives up: its unstage takes the place of the stage.
+    await untilDone(() => world.node.csi.unstage(pod.unstage));
+    expect(hostOf(volumeId)).toEqual([]);
+    fault.mend?.(volumeId);
+    await untilDone(() => world.node.csi.stage(pod.stage));
+    expect(mountsOf(volumeId)).toEqual([pod.stagingTargetPath]);
+    await end(volume, world.node);
+  };
+
   describe('a data path that does not work', () => {
-    it.each([
-      {
-        what: 'a target that does not let the node in',
-        says: /refused: either the host nqn\.\S+ is not allowed, or no such NQN is exported/,
-        context: {},
-        break: (volumeId: string) => targetOf(volumeId).allowAnyHost(false),
-        mend: (volumeId: string) => targetOf(volumeId).allowAnyHost(true),
-      },
-      {
-        what: 'a port at which nothing listens',
-        says: /127\.0\.0\.1:4998: nothing listens there/,
-        context: { nvmePort: '4998' },
-      },
-      {
-        what: 'an NQN that is not exported',
-        says: /refused: either the host .* or no such NQN is exported/,
-        context: (volumeId: string) => ({ nqn: `nqn.2001-03.org.example:${volumeId}` }),
-      },
-      {
-        what: 'an export without a device',
-        says: /no device that can be used after 30 s: .*no namespace/,
-        context: {},
-        patienceMs: 60_000,
-        break: (volumeId: string) => targetOf(volumeId).enable(false),
-        mend: (volumeId: string) => targetOf(volumeId).enable(true),
-      },
-    ])('$what: the stage waits, says why, leaves nothing, and ends well once it is mended', async (fault) => {
-      const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
-      const { volumeId } = volume;
-      const pod = volume.on(world.node);
-      const context = typeof fault.context === 'function' ? fault.context(volumeId) : fault.context;
-      const stage = { ...pod.stage, volumeContext: { ...pod.stage.volumeContext, ...context } };
-      fault.break?.(volumeId);
-      const error = await errorOf(world.node.csi.stage(stage, fault.patienceMs ?? PATIENCE_MS));
-      expect([status[error.code], error.details]).toEqual(['ABORTED', expect.stringMatching(fault.says)]);
-      expect(error.details).toContain(volumeId);
-      // The kubelet gives up: its unstage takes the place of the stage.
-      await untilDone(() => world.node.csi.unstage(pod.unstage));
-      expect(hostOf(volumeId)).toEqual([]);
-      fault.mend?.(volumeId);
-      await untilDone(() => world.node.csi.stage(pod.stage));
-      expect(mountsOf(volumeId)).toEqual([pod.stagingTargetPath]);
-      await end(volume, world.node);
+    it(`${Object.keys(PASSING_FAULTS).join('; ')}: the stage waits, says why, leaves nothing, and ends well once it is mended`, async () => {
+      const met = Object.entries(PASSING_FAULTS).map(async ([what, fault]) => {
+        const outcome = await meet(fault).then(
+          () => 'as expected',
+          (error: unknown) => error,
+        );
+        return [what, outcome];
+      });
+      const wrong = (await Promise.all(met)).filter(([, outcome]) => outcome !== 'as expected');
+      expect(wrong).toEqual([]);
     });
 
     it.each([
       {
         what: 'mkfs fails',
-        context: { mkfsOptions: '-b 3000' },
+        context: { mkfsOptions: '-b 1024 -I 4096' },
         flags: [],
         code: 'INTERNAL',
-        says: /mkfs\.ext4 ended with exit code 1.*blocksize/,
+        says: /mkfs\.ext4 ended with exit code 1.*invalid inode size/,
       },
       {
         what: 'mount fails',
@@ -90,12 +108,10 @@ export function badPathTests(world: World): void {
       async ({ context, flags, code, says }) => {
         const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
         const pod = volume.on(world.node);
-        const capability = mountOf(Mode.SINGLE_NODE_WRITER, 'ext4');
-        const mount = { ...capability.accessType.value, mountFlags: flags };
         const stage = {
           ...pod.stage,
           volumeContext: { ...pod.stage.volumeContext, ...context },
-          volumeCapability: { ...capability, accessType: { $case: 'mount', value: mount } as const },
+          volumeCapability: mountOf(Mode.SINGLE_NODE_WRITER, 'ext4', flags),
         };
         const error = await errorOf(untilDone(() => world.node.csi.stage(stage)));
         expect([status[error.code], error.details]).toEqual([code, expect.stringMatching(says)]);
@@ -105,5 +121,45 @@ export function badPathTests(world: World): void {
         await end(volume, world.node);
       },
     );
+
+    it('the node’s own disk is full: the stage fails before anything is done, says of which file, and goes well once there is room', async () => {
+      const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
+      const { volumeId } = volume;
+      const { stage, stagingTargetPath } = volume.on(world.node);
+      const free = fillFolder(path.dirname(stagingTargetPath), path.basename(stagingTargetPath));
+      try {
+        const error = await errorOf(untilDone(() => world.node.csi.stage(stage)));
+        expect(status[error.code]).toBe('INTERNAL');
+        expect(error.details).toContain(volumeId);
+        expect(error.details).toMatch(/cannot be written: .*no space left/i);
+        expect(hostOf(volumeId)).toEqual([]);
+      } finally {
+        free();
+      }
+      await untilDone(() => world.node.csi.stage(stage));
+      await end(volume, world.node);
+    });
+
+    it('a volume that is full is in order, says so, and goes on when it has grown', async () => {
+      const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
+      const { volumeId } = volume;
+      const pod = await world.attach(volume);
+      const file = path.join(pod.targetPath, 'data');
+      writeFileSync(file, '');
+      expect(() => appendUntil(file, GIB)).toThrow(/ENOSPC/);
+      const { usage, volumeCondition } = await world.node.csi.stats({ volumeId, volumePath: pod.targetPath });
+      expect([usage[0]?.available, volumeCondition?.abnormal]).toEqual([0n, false]);
+      const capacityRange = { requiredBytes: 2n * MIB_64 };
+      await world.driver.csi.expandVolume({ volumeId, capacityRange });
+      await world.node.csi.expand({ ...pod.expand, capacityRange });
+      expect(() => appendUntil(file, MIB_64)).not.toThrow();
+      await end(volume, world.node);
+    });
   });
+}
+
+/** Writes on until the file has so much, to the disk. */
+function appendUntil(file: string, sizeBytes: bigint): void {
+  const block = Buffer.alloc(2 ** 20, 'x');
+  while (statSync(file).size < sizeBytes) appendFileSync(file, block, { flush: true });
 }

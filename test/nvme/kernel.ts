@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../kit/driver';
 import { connectedNqns, deviceOf } from './kit';
@@ -27,6 +27,24 @@ export function cutPort(port: number): () => void {
     input: `table inet ${table} {\n chain in {\n type filter hook input priority 0;\n ${rules}\n }\n}\n`,
   });
   return () => execFileSync('nft', ['delete', 'table', 'inet', table]);
+}
+
+/** A folder with an empty one in it, and without room for anything more. Returns what puts back the one that was there. */
+export function fillFolder(folder: string, name: string): () => void {
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder]);
+  mkdirSync(path.join(folder, name));
+  const fill = () => appendFileSync(path.join(folder, 'fill'), Buffer.alloc(2 ** 12));
+  try {
+    for (;;) fill();
+  } catch {
+    return () => execFileSync('umount', [folder]);
+  }
+}
+
+/** Makes the kernel believe that it has met an error on a volume's ext4. */
+export function reportError(volumeId: string): void {
+  const device = path.basename(deviceOf(volumeId) ?? '');
+  writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'a test');
 }
 
 /** Ends every session of a volume; reads and writes that wait for one fail. */

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, readSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { expect } from '@jest/globals';
@@ -10,6 +10,8 @@ if (process.env.RDS_CSI_GUEST === undefined) throw new Error('these tests run in
 
 /** What tells the kubelet to ask again. */
 const PASSING = new Set<number>([status.ABORTED, status.DEADLINE_EXCEEDED, status.UNAVAILABLE]);
+
+const SECTOR_BYTES = 4_096;
 
 export type PodVolume = Awaited<ReturnType<typeof createPodVolume>>;
 
@@ -59,6 +61,30 @@ export async function untilDone<T>(call: () => Promise<T>, limitMs = 600_000): P
     const { error } = reply;
     const isPassing = typeof error === 'object' && error !== null && 'code' in error && PASSING.has(Number(error.code));
     if (!isPassing || Date.now() > deadline) throw error;
+  }
+}
+
+/** The first bytes of a device, past this kernel's memory. */
+export function readFirst(devicePath: string, length: number): string {
+  const descriptor = openSync(devicePath, constants.O_RDONLY | constants.O_DIRECT);
+  try {
+    const block = Buffer.alloc(SECTOR_BYTES);
+    readSync(descriptor, block, 0, SECTOR_BYTES, 0);
+    return block.toString('utf8', 0, length);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Writes a text at the beginning of a device, to the disk. */
+export function writeFirst(devicePath: string, text: string): void {
+  const descriptor = openSync(devicePath, constants.O_RDWR | constants.O_DIRECT | constants.O_DSYNC);
+  try {
+    const block = Buffer.alloc(SECTOR_BYTES);
+    block.write(text);
+    writeSync(descriptor, block, 0, SECTOR_BYTES, 0);
+  } finally {
+    closeSync(descriptor);
   }
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { badPathTests } from './bad-path';
 import { lifeTests } from './life';
 import { outageTests } from './outages';
+import { staleTests } from './stale';
 import { World } from './world';
 
 // One file, so that all share what takes longest: jest runs each file by itself.
@@ -24,6 +25,7 @@ describe('NVMe/TCP', () => {
 
   lifeTests(world);
   badPathTests(world);
+  staleTests(world);
   outageTests(world);
 
   it('the node’s own session with another array has come through all of it, untouched', async () => {

@@ -4,6 +4,7 @@ import { describe, expect, it } from '@jest/globals';
 import { waitFor } from '../kit/driver';
 import { createPodVolume, mountsOf } from '../kit/pod';
 import { blockOf, createOf, GIB, mountOf, newName } from '../kit/requests';
+import { createOtherCheckout } from './checkout';
 import { cutPort } from './kernel';
 import { controllersOf, deviceOf, end, type PodVolume, stateOf, untilDone } from './kit';
 import type { World } from './world';
@@ -81,16 +82,22 @@ export function outageTests(world: World): void {
       for (const each of used) await finish(world, each);
     });
 
-    it('the node’s process is killed and started again, and stopped and started again: no write takes a second longer', async () => {
+    it('the node’s process is killed and started again, and stopped for another release: no write takes a second longer', async () => {
       const used = await useVolume(world, await createPodVolume(world.driver, blockOf(), GIB / 4n));
       const { writer, pod, kernel } = used;
       const before = kernel();
       await writer.more(50);
       const [from, bystanderFrom] = [writer.count(), world.bystander.count()];
-      for (const way of ['kill', 'stop'] as const) {
+      const upgraded = await createOtherCheckout('999.0.0');
+      for (const [way, main] of [
+        ['kill', undefined],
+        ['stop', upgraded],
+        ['stop', undefined],
+      ] as const) {
         await world.node.program[way]();
         await writer.more(5);
-        await world.startNode();
+        await world.startNode(main);
+        expect((await world.node.log()).includes('"version":"999.0.0"')).toBe(main === upgraded);
         await world.node.csi.stage(pod.stage);
         await world.node.csi.publish(pod.publish);
         await writer.more(5);

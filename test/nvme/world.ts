@@ -42,9 +42,9 @@ export class World {
     return this.started.node;
   }
 
-  /** Another process of the same node. */
-  async startNode(): Promise<void> {
-    this.started.node = await startNode(this.driver);
+  /** Another process of the same node; `main`: of another release. */
+  async startNode(main?: string): Promise<void> {
+    this.started.node = await startNode(this.driver, main);
   }
 
   /** Attached, staged and published on the node, as the kubelet asks for it. */
@@ -94,8 +94,9 @@ export class World {
 /** The guest has it to itself. */
 const HTTP_ADDRESS = '127.0.0.1:9909';
 
-function startNode(driver: Driver): Promise<Node> {
+function startNode(driver: Driver, main?: string): Promise<Node> {
   return driver.startNode(NODE_ID, {
     config: { connector: 'nvme', loopBackingDir: undefined, httpAddress: HTTP_ADDRESS },
+    ...(main !== undefined && { main }),
   });
 }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { Worker } from '@temporalio/worker';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
+import type { ConnectResult } from '../../src/contract/activities';
 import { applicationFailureOf } from '../../src/contract/failure';
 import { RECONCILE_WORKFLOW_ID, type ReconcileInput, type ReconcileSummary } from '../../src/contract/reconcile';
 import { CONTROLLER_TASK_QUEUE } from '../../src/contract/task-queues';
@@ -149,9 +150,10 @@ async function recordNodeHistories(): Promise<void> {
   const cluster = createFakeCluster('node-a');
   const worker = await startTestWorker({ test, disks: createFakeDisks(), nodes: anyNode, cluster });
   const done = () => Promise.resolve();
+  let connect: () => Promise<ConnectResult | undefined> = () => Promise.resolve(undefined);
   let prepare: () => Promise<void> = done;
   const node = await startTestNode(test, 'node-a', {
-    connectVolume: done,
+    connectVolume: () => connect(),
     prepareFileSystem: () => prepare(),
     mountStaging: done,
     undoStage: done,
@@ -175,6 +177,10 @@ async function recordNodeHistories(): Promise<void> {
     throw applicationFailureOf(new Fault('DeviceNotBlank', `${volumeId}: an xfs file system is on it, not ext4`));
   };
   await record('stageVolume.undone', run(stageOf(volumeId, 'node-a'), patient()), 'DeviceNotBlank');
+  connect = () => Promise.resolve({ recovers: true });
+  await record('stageVolume.not-recovered', run(stageOf(volumeId, 'node-a'), patient()), 'DeviceNotBlank');
+  prepare = done;
+  await record('stageVolume.recovered', run(stageOf(volumeId, 'node-a'), patient()), undefined);
   await node.stop();
   await worker.stop();
   await test.close();

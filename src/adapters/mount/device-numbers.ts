@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
 import { Fault } from '../../domain/fault';
 import type { Mount } from '../../domain/mountinfo';
 import { messageOf } from './proc';
@@ -31,4 +32,17 @@ export function parseDeviceNumber(rdev: bigint): DeviceNumbers {
 export function isMountOf(mount: Mount, device: DeviceNumbers & { readonly devicePath: string }): boolean {
   if (mount.fileSystemType === 'btrfs') return mount.source === device.devicePath;
   return mount.major === device.major && mount.minor === device.minor;
+}
+
+/** Whether the kernel lists the device of a mount. A list that cannot be read tells nothing: NodeToolFailed. */
+export async function hasDevice(sysRoot: string, { fileSystemType, major, minor, source }: Mount): Promise<boolean> {
+  if (fileSystemType === 'btrfs') return (await namesIn(`${sysRoot}/class/block`)).includes(path.basename(source));
+  return major === 0 || (await namesIn(`${sysRoot}/dev/block`)).includes(`${major}:${minor}`);
+}
+
+/** Never empty: a machine without any block device has no mount of one either. */
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return await readdir(folder).catch((error: unknown) => {
+    throw new Fault('NodeToolFailed', `${folder}: ${messageOf(error)}`);
+  });
 }

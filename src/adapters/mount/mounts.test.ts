@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { Fault } from '../../domain/fault';
+import { parseMountinfo } from '../../domain/mountinfo';
 import type { CommandResult } from '../process/port';
 import { createMounts } from './mounts';
 
@@ -159,5 +160,37 @@ describe('stats', () => {
     await expect(mountsWith(() => ({ ...OK, stdout })).mounts.stats('/a')).rejects.toMatchObject({
       kind: 'NodeToolFailed',
     });
+  });
+});
+
+describe('hasDevice', () => {
+  const mountOf = (line: string) => parseMountinfo(`${line}\n`)[0];
+  const sysWith = (...devices: readonly string[]) => {
+    for (const device of ['8:1 sda', ...devices]) {
+      const [numbers, name] = device.split(' ');
+      mkdirSync(join(procRoot, 'dev', 'block', numbers ?? ''), { recursive: true });
+      mkdirSync(join(procRoot, 'class', 'block', name ?? ''), { recursive: true });
+    }
+    return createMounts({ processes: idle, sysRoot: procRoot });
+  };
+  const idle = { run: () => Promise.resolve(OK), requireFree() {} };
+
+  it.each([
+    ['a device that is there', '2 1 259:1 / /a rw - ext4 /dev/nvme0n1 rw', ['259:1 nvme0n1'], true],
+    ['one that is gone', '2 1 259:1 / /a rw - ext4 /dev/nvme0n1 rw', ['259:2 nvme0n2'], false],
+    ['btrfs, which has a number of its own', '2 1 0:45 / /a rw - btrfs /dev/nvme0n1 rw', ['259:1 nvme0n1'], true],
+    ['btrfs, gone', '2 1 0:45 / /a rw - btrfs /dev/nvme0n1 rw', ['259:2 nvme0n2'], false],
+    ['what is on no device', '2 1 0:40 / /a rw - tmpfs tmpfs rw', [], true],
+  ])('%s', async (_fact, line, devices, expected) => {
+    const mount = mountOf(line);
+    if (!mount) throw new Error(`no mount: ${line}`);
+    expect(await sysWith(...devices).hasDevice(mount)).toBe(expected);
+  });
+
+  it('says nothing where sysfs is not there', async () => {
+    const mount = mountOf('2 1 259:1 / /a rw - ext4 /dev/nvme0n1 rw');
+    if (!mount) throw new Error('no mount');
+    const mounts = createMounts({ processes: idle, sysRoot: join(procRoot, 'nowhere') });
+    await expect(mounts.hasDevice(mount)).rejects.toThrow(/nowhere/);
   });
 });

@@ -2,7 +2,7 @@ import { Fault } from '../../domain/fault';
 import { findMountOf, findTopmost, type Mount } from '../../domain/mountinfo';
 import { formatUntrusted } from '../../domain/text';
 import type { CommandResult, ProcessLanesPort } from '../process/port';
-import { isMountOf, numbersOf } from './device-numbers';
+import { hasDevice, isMountOf, numbersOf } from './device-numbers';
 import { formatMountUsers } from './mount-users';
 import type { FileSystemStats, MountPort } from './port';
 import { readMounts } from './proc';
@@ -24,6 +24,8 @@ interface MountsOptions {
   readonly processes: ProcessLanesPort;
   /** Where procfs is mounted. */
   readonly procRoot?: string;
+  /** Where sysfs is mounted. */
+  readonly sysRoot?: string;
 }
 
 interface Context {
@@ -35,12 +37,13 @@ type DeviceMount = Parameters<MountPort['mountDevice']>[0];
 type Bind = Parameters<MountPort['bind']>[0];
 
 /** Mounts by mount(8) and umount(8), seen through /proc/self/mountinfo. */
-export function createMounts({ processes, procRoot = '/proc' }: MountsOptions): MountPort {
+export function createMounts({ processes, procRoot = '/proc', sysRoot = '/sys' }: MountsOptions): MountPort {
   const context: Context = { processes, procRoot };
   /** Statistics that are being asked for, by mount point: whoever asks meanwhile gets the same answer. */
   const asked = new Map<string, Promise<FileSystemStats>>();
   return {
     list: () => readMounts(procRoot),
+    hasDevice: (mount) => hasDevice(sysRoot, mount),
     mountDevice: (mount) => mountDevice(context, mount),
     bind: (mount) => bind(context, mount),
     unmount: (mountPoint) => unmount(context, mountPoint),

@@ -24,6 +24,12 @@ export interface MountPort {
   list(): Promise<readonly Mount[]>;
 
   /**
+   * Whether the kernel still has the device of a mount, by its own tables; a mount outlives a device that was given up. What is on no
+   * device of this kernel (tmpfs, a network file system) has what it needs. Touches neither mount nor device.
+   */
+  hasDevice(mount: Mount): Promise<boolean>;
+
+  /**
    * Mounts a file system at a directory that exists. Options are checked by the caller; `readOnly` and they are all that is used
    * (and `nouuid` for xfs: a copy of a volume may be mounted beside it). Proves by mountinfo that it is mounted, and writable
    * unless asked otherwise. Never stacks: throws MountBusy if something is mounted there already.

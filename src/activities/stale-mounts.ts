@@ -1,0 +1,40 @@
+import type { MountPort } from '../adapters/mount/port';
+import type { Device } from '../adapters/nvme/port';
+import type { Mount } from '../domain/mountinfo';
+import type { VolumeId } from '../domain/volume-id';
+import { isOf, mountsAt, type NodeParts } from './node-parts';
+
+/**
+ * Whether a mount is of a device that the kernel has given up: reads and writes fail for ever, also when the volume is connected
+ * again. Its device then has another number, since a mount keeps the old one from being given out.
+ */
+export async function isStale(
+  mounts: Pick<MountPort, 'hasDevice'>,
+  device: Device | undefined,
+  mount: Mount,
+): Promise<boolean> {
+  return !(device && isOf(device, mount)) && !(await mounts.hasDevice(mount));
+}
+
+interface Place {
+  readonly volumeId: VolumeId;
+  readonly mountPoint: string;
+  /** The volume's device now. */
+  readonly device: Device | undefined;
+}
+
+/**
+ * Takes stale mounts away from a place of the volume's, and nothing else that is mounted there: what was written to them is lost
+ * already. Throws MountBusy.
+ */
+export async function removeStaleMounts(
+  { mounts, staleMounts }: Pick<NodeParts, 'mounts' | 'staleMounts'>,
+  { volumeId, mountPoint, device }: Place,
+): Promise<void> {
+  for (;;) {
+    const top = (await mountsAt(mounts, mountPoint)).at(-1);
+    if (!top || !(await isStale(mounts, device, top))) return;
+    staleMounts.found(volumeId);
+    await mounts.unmount(mountPoint);
+  }
+}

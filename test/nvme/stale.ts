@@ -1,0 +1,109 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, it } from '@jest/globals';
+import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
+import { waitFor } from '../kit/driver';
+import { createPodVolume } from '../kit/pod';
+import { blockOf, GIB, mountOf } from '../kit/requests';
+import { cutPort, reportError } from './kernel';
+import { controllersOf, end, type PodVolume, readFirst, writeFirst } from './kit';
+import type { World } from './world';
+
+/** The least that the kernel takes: it gives a lost connection up at once, as it does after hours with a larger one. */
+const IMPATIENT = { ctrlLossTmo: '2', reconnectDelay: '1', keepAliveTmo: '2' };
+const TEXT = 'written before the device was given up';
+
+/** Volumes whose device the kernel gives up under their pods, and what their condition says. */
+export function staleTests(world: World): void {
+  it('a device is given up: the condition says so; the next publish connects and mounts anew, and nothing is lost', async () => {
+    const used = [
+      await useVolume(world, 'ext4'),
+      await useVolume(world, 'xfs'),
+      await useVolume(world, 'btrfs'),
+      await useVolume(world, 'block'),
+    ];
+    const before = await staleMetrics(world);
+    await giveUp(world, used);
+    expect(await staleMetrics(world)).toEqual({ ...before, detected: before.detected + 3 });
+    for (const each of used) await recover(world, each);
+    expect(await staleMetrics(world)).toEqual({ detected: before.detected + 3, recovered: before.recovered + 3 });
+    for (const { volume } of used) await end(volume, world.node);
+  });
+
+  it('a device is given up, and the volume goes from the node without being connected again', async () => {
+    const used = [await useVolume(world, 'ext4'), await useVolume(world, 'block')];
+    await giveUp(world, used);
+    for (const { volume } of used) await expect(end(volume, world.node)).resolves.toBeUndefined();
+  });
+
+  it('a file system that has met an error is read-only, and the condition says so', async () => {
+    const capability = mountOf(Mode.SINGLE_NODE_WRITER, 'ext4', ['errors=remount-ro']);
+    const volume = await createPodVolume(world.driver, capability, GIB / 16n);
+    const pod = await world.attach(volume);
+    const condition = () => conditionAt(world, volume, pod.targetPath);
+    expect(await condition()).toEqual({ abnormal: false, message: 'connected and answering' });
+    reportError(volume.volumeId);
+    expect(await condition()).toEqual({ abnormal: true, message: expect.stringMatching(/become read-only/) });
+    await end(volume, world.node);
+  });
+}
+
+/** With data on it. */
+async function useVolume(world: World, kind: string) {
+  const capability = kind === 'block' ? blockOf() : mountOf(Mode.SINGLE_NODE_WRITER, kind);
+  const sizeBytes = kind === 'ext4' || kind === 'block' ? GIB / 16n : GIB / 2n;
+  const volume = await createPodVolume(world.driver, capability, sizeBytes, IMPATIENT);
+  const pod = await world.attach(volume);
+  if (kind === 'block') writeFirst(pod.targetPath, TEXT);
+  else writeFileSync(path.join(pod.targetPath, 'data'), TEXT, { flush: true });
+  const read = (targetPath: string) =>
+    kind === 'block' ? readFirst(targetPath, TEXT.length) : readFileSync(path.join(targetPath, 'data'), 'utf8');
+  return { kind, volume, pod, read };
+}
+
+type UsedVolume = Awaited<ReturnType<typeof useVolume>>;
+
+async function giveUp(world: World, used: readonly UsedVolume[]): Promise<void> {
+  const mend = cutPort(4420);
+  try {
+    await waitFor(
+      () => used.every(({ volume }) => controllersOf(volume.volumeId).length === 0),
+      () => 'the kernel has not given up all connections',
+    );
+    for (const { volume, pod } of used) {
+      const message = expect.stringMatching(/^the device is gone: .* must be started again$/);
+      expect(await conditionAt(world, volume, pod.targetPath)).toEqual({ abnormal: true, message });
+    }
+  } finally {
+    mend();
+  }
+}
+
+/** Another pod on the same node, for which the kubelet stages nothing: and then the first one again, as after the kubelet's restart. */
+async function recover(world: World, { volume, pod, read }: UsedVolume): Promise<void> {
+  const { volumeId } = volume;
+  const targetPath = `${pod.targetPath}-2`;
+  await world.node.csi.publish({ ...pod.publish, targetPath });
+  expect(read(targetPath)).toBe(TEXT);
+  expect(await conditionAt(world, volume, targetPath)).toEqual({ abnormal: false, message: 'connected and answering' });
+  expect(await conditionAt(world, volume, pod.targetPath)).toEqual({
+    abnormal: true,
+    message: expect.stringMatching(/connected again, and has another one now/),
+  });
+  await world.node.csi.publish(pod.publish);
+  expect(read(pod.targetPath)).toBe(TEXT);
+  expect((await conditionAt(world, volume, pod.targetPath))?.abnormal).toBe(false);
+  await world.node.csi.unpublish({ volumeId, targetPath });
+}
+
+async function conditionAt(world: World, { volumeId }: PodVolume, volumePath: string) {
+  return (await world.node.csi.stats({ volumeId, volumePath })).volumeCondition;
+}
+
+async function staleMetrics(world: World) {
+  const valueOf = async (name: string) => (await world.metric(name)) ?? 0;
+  return {
+    detected: await valueOf('rds_csi_stale_mounts_detected_total'),
+    recovered: await valueOf('rds_csi_stale_recoveries_total{status="success"}'),
+  };
+}
