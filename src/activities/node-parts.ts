@@ -31,7 +31,7 @@ export interface NodeParts {
 }
 
 /** Mounts at a place, oldest first; the last one is what is seen there. */
-export async function mountsAt(mounts: MountPort, mountPoint: string): Promise<readonly Mount[]> {
+export async function mountsAt(mounts: Pick<MountPort, 'list'>, mountPoint: string): Promise<readonly Mount[]> {
   return (await mounts.list()).filter((mount) => mount.mountPoint === mountPoint);
 }
 

@@ -49,7 +49,7 @@ describe('removeStaleMounts', () => {
   ])('%s', async (_fact, { minors, present, left }) => {
     const mounts = mountsOf(minors, present);
     const { staleMounts, events } = watch();
-    const parts = { mounts: { ...mounts, ...unused }, staleMounts };
+    const parts = { mounts, staleMounts };
     await removeStaleMounts(parts, { volumeId, mountPoint: PLACE, device: undefined });
     expect(mounts.all.map(({ minor }) => minor)).toEqual(left);
     expect(events).toEqual(left.length < minors.length ? ['detected'] : []);
@@ -58,12 +58,9 @@ describe('removeStaleMounts', () => {
   it('takes nothing for dead where the kernel cannot be asked', async () => {
     const mounts = mountsOf([1], []);
     const hasDevice = () => Promise.reject(new Fault('NodeToolFailed', '/sys/dev/block: ENOENT'));
-    const parts = { mounts: { ...mounts, ...unused, hasDevice }, staleMounts: watch().staleMounts };
+    const parts = { mounts: { ...mounts, hasDevice }, staleMounts: watch().staleMounts };
     const removal = removeStaleMounts(parts, { volumeId, mountPoint: PLACE, device: undefined });
     await expect(removal).rejects.toThrow('/sys/dev/block');
     expect(mounts.all).toHaveLength(1);
   });
 });
-
-const refuse = () => Promise.reject(new Error('not to be called'));
-const unused = { mountDevice: refuse, bind: refuse, stats: refuse };

@@ -23,12 +23,16 @@ interface Place {
   readonly device: Device | undefined;
 }
 
+interface Remover extends Pick<NodeParts, 'staleMounts'> {
+  readonly mounts: Pick<MountPort, 'list' | 'hasDevice' | 'unmount'>;
+}
+
 /**
  * Takes stale mounts away from a place of the volume's, and nothing else that is mounted there: what was written to them is lost
  * already. Throws MountBusy.
  */
 export async function removeStaleMounts(
-  { mounts, staleMounts }: Pick<NodeParts, 'mounts' | 'staleMounts'>,
+  { mounts, staleMounts }: Remover,
   { volumeId, mountPoint, device }: Place,
 ): Promise<void> {
   for (;;) {

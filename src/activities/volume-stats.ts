@@ -37,7 +37,14 @@ export async function statsOf(
   // What is at that path is another's: of this volume nothing is known here.
   if (!connected && !note) throw notThere(volumeId, volumePath);
   const lostSinceMs = parts.lostSince(nqn);
-  const dataPath = { state: device?.state, connected, lostSinceMs, turnedReadOnly: false, outdated: false };
+  const dataPath = {
+    state: device?.state,
+    connected,
+    lostSinceMs,
+    turnedReadOnly: false,
+    outdated: false,
+    errors: undefined,
+  };
   const place = { volumeId, volumePath, note, device };
   const all = await mountsAt(parts.mounts, volumePath);
   return all.length > 0
@@ -71,7 +78,8 @@ async function mountedStats(
     const abnormal = `${seen.source} is mounted over it at ${volumePath}`;
     return { kind: 'mount', totalBytes: device.sizeBytes, fileSystem: undefined, abnormal };
   }
-  const abnormal = findWhyAbnormal({ ...dataPath, outdated, turnedReadOnly: hasTurnedReadOnly(seen) });
+  const errors = await parts.mounts.findErrors(seen);
+  const abnormal = findWhyAbnormal({ ...dataPath, outdated, turnedReadOnly: hasTurnedReadOnly(seen), errors });
   return await fileSystemStats(parts, { volumePath, device, abnormal });
 }
 

@@ -7,6 +7,7 @@ const WELL: DataPath = {
   lostSinceMs: undefined,
   turnedReadOnly: false,
   outdated: false,
+  errors: undefined,
 };
 const SINCE = Date.parse('2026-11-21T02:03:04Z');
 
@@ -18,7 +19,13 @@ describe('findWhyAbnormal', () => {
       /lost \(connecting\) since 2026-11-21T02:03:04.000Z: .*wait/,
     ],
     ['reconnecting, just now', { state: 'resetting' }, /lost \(resetting\): /],
-    ['read-only', { turnedReadOnly: true }, /read-only/],
+    ['read-only', { turnedReadOnly: true, errors: { count: 1, lastMs: SINCE } }, /become read-only: .*fsck/],
+    [
+      'errors',
+      { errors: { count: 3, lastMs: SINCE } },
+      /errors: 3 \(the last at 2026-11-21T02:03:04.000Z\); it may refuse writes/,
+    ],
+    ['errors, who knows when', { errors: { count: 1, lastMs: undefined } }, /errors: 1; /],
     ['reconnecting before read-only', { state: 'connecting', turnedReadOnly: true }, /connecting/],
     ['no device', { state: undefined }, /device is gone: the connection .* has lost it; .* started again$/],
     [

@@ -10,13 +10,17 @@ export interface DataPath {
   readonly outdated: boolean;
   /** Whether its file system was mounted for writing, and the kernel has made it read-only. */
   readonly turnedReadOnly: boolean;
+  /** What its file system has noted of trouble with itself. `lastMs` is of the epoch. */
+  readonly errors: { readonly count: number; readonly lastMs: number | undefined } | undefined;
 }
 
 const START_AGAIN = 'reads and writes fail, and a pod that has it must be started again';
 
+const CHECK = 'check it (fsck) when no pod has it';
+
 /** What is wrong with a volume on its node, for a person at night; undefined: nothing. */
 export function findWhyAbnormal(dataPath: DataPath): string | undefined {
-  const { state, connected, lostSinceMs, outdated, turnedReadOnly } = dataPath;
+  const { state, connected, lostSinceMs, outdated, turnedReadOnly, errors } = dataPath;
   const since = lostSinceMs === undefined ? '' : ` since ${new Date(lostSinceMs).toISOString()}`;
   if (!connected)
     return `the device is gone: this node has no connection to the volume any more${since}; ${START_AGAIN}`;
@@ -25,5 +29,8 @@ export function findWhyAbnormal(dataPath: DataPath): string | undefined {
   if (state !== 'live') {
     return `the connection to the RDS is lost (${state})${since}: reads and writes wait, and go on when it is back`;
   }
-  return turnedReadOnly ? 'its file system has become read-only: the kernel has met errors on it' : undefined;
+  if (turnedReadOnly) return `its file system has become read-only: the kernel has met errors on it; ${CHECK}`;
+  if (!errors) return undefined;
+  const last = errors.lastMs === undefined ? '' : ` (the last at ${new Date(errors.lastMs).toISOString()})`;
+  return `its file system has met errors: ${errors.count}${last}; it may refuse writes, as if read-only; ${CHECK}`;
 }

@@ -41,11 +41,15 @@ export function fillFolder(folder: string, name: string): () => void {
   }
 }
 
-/** Makes the kernel believe that it has met an error on a volume's ext4. */
-export function reportError(volumeId: string): void {
-  const device = path.basename(deviceOf(volumeId) ?? '');
-  writeFileSync(`/sys/fs/ext4/${device}/trigger_fs_error`, 'a test');
-}
+/** Makes the kernel believe that a volume's file system has met an error. */
+export const failFileSystem = {
+  ext4(volumeId: string, _mountPoint: string): void {
+    writeFileSync(`/sys/fs/ext4/${path.basename(deviceOf(volumeId) ?? '')}/trigger_fs_error`, 'a test');
+  },
+  xfs(_volumeId: string, mountPoint: string): void {
+    execFileSync('xfs_io', ['-x', '-c', 'shutdown', mountPoint], { stdio: 'pipe' });
+  },
+};
 
 /** Ends every session of a volume; reads and writes that wait for one fail. */
 export function disconnectAll(): void {

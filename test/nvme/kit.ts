@@ -2,7 +2,7 @@ import { closeSync, constants, existsSync, openSync, readdirSync, readFileSync, 
 import path from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { expect } from '@jest/globals';
-import type { Node } from '../kit/driver';
+import { errorOf, type Node, waitFor } from '../kit/driver';
 import { type createPodVolume, mountsOf } from '../kit/pod';
 
 /** Everything here is the guest's own kernel: no other machine may run it. */
@@ -12,6 +12,8 @@ if (process.env.RDS_CSI_GUEST === undefined) throw new Error('these tests run in
 const PASSING = new Set<number>([status.ABORTED, status.DEADLINE_EXCEEDED, status.UNAVAILABLE]);
 
 const SECTOR_BYTES = 4_096;
+/** Some tries of a step that takes half a minute to fail, on a busy machine. */
+const ABORTED_LIMIT_MS = 240_000;
 
 export type PodVolume = Awaited<ReturnType<typeof createPodVolume>>;
 
@@ -86,6 +88,21 @@ export function writeFirst(devicePath: string, text: string): void {
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** Repeats a call until it is told, in time, that the operation goes on and what it waits for. */
+export async function untilAborted(call: () => Promise<unknown>, says: RegExp): Promise<string> {
+  let told = 'nothing';
+  await waitFor(
+    async () => {
+      const { code, details } = await errorOf(call());
+      told = `${status[code]}: ${details}`;
+      return code === status.ABORTED && says.test(details);
+    },
+    () => `${says} is never said, but ${told}`,
+    ABORTED_LIMIT_MS,
+  );
+  return told;
 }
 
 /** NQNs that this kernel has as a host. */

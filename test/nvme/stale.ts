@@ -5,8 +5,8 @@ import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generate
 import { waitFor } from '../kit/driver';
 import { createPodVolume } from '../kit/pod';
 import { blockOf, GIB, mountOf } from '../kit/requests';
-import { cutPort, reportError } from './kernel';
-import { controllersOf, end, type PodVolume, readFirst, writeFirst } from './kit';
+import { cutPort, failFileSystem } from './kernel';
+import { controllersOf, end, type PodVolume, readFirst, untilAborted, untilDone, writeFirst } from './kit';
 import type { World } from './world';
 
 /** The least that the kernel takes: it gives a lost connection up at once, as it does after hours with a larger one. */
@@ -36,17 +36,26 @@ export function staleTests(world: World): void {
     for (const { volume } of used) await expect(end(volume, world.node)).resolves.toBeUndefined();
   });
 
-  it('a file system that has met an error is read-only, and the condition says so', async () => {
-    const capability = mountOf(Mode.SINGLE_NODE_WRITER, 'ext4', ['errors=remount-ro']);
-    const volume = await createPodVolume(world.driver, capability, GIB / 16n);
-    const pod = await world.attach(volume);
-    const condition = () => conditionAt(world, volume, pod.targetPath);
-    expect(await condition()).toEqual({ abnormal: false, message: 'connected and answering' });
-    reportError(volume.volumeId);
-    expect(await condition()).toEqual({ abnormal: true, message: expect.stringMatching(/become read-only/) });
-    await end(volume, world.node);
-  });
+  it.each(['ext4', 'xfs'] as const)(
+    '%s that has met an error goes on no more, and the condition says so',
+    async (fsType) => {
+      const capability = mountOf(Mode.SINGLE_NODE_WRITER, fsType, fsType === 'ext4' ? ['errors=remount-ro'] : []);
+      const volume = await createPodVolume(world.driver, capability, GIB / 2n);
+      const pod = await world.attach(volume);
+      const condition = () => conditionAt(world, volume, pod.targetPath);
+      expect(await condition()).toEqual({ abnormal: false, message: 'connected and answering' });
+      failFileSystem[fsType](volume.volumeId, pod.targetPath);
+      expect(() => writeFileSync(path.join(pod.targetPath, 'data'), TEXT, { flush: true })).toThrow(/EROFS|EIO/);
+      expect(await condition()).toEqual({ abnormal: true, message: expect.stringMatching(SAYS_FAILED[fsType]) });
+      await end(volume, world.node);
+    },
+  );
 }
+
+const SAYS_FAILED = {
+  ext4: /has met errors: [1-9]\d* \(the last at 20.*may refuse writes.*fsck/,
+  xfs: /Input\/output error/,
+};
 
 /** With data on it. */
 async function useVolume(world: World, kind: string) {
@@ -80,16 +89,23 @@ async function giveUp(world: World, used: readonly UsedVolume[]): Promise<void> 
 }
 
 /** Another pod on the same node, for which the kubelet stages nothing: and then the first one again, as after the kubelet's restart. */
-async function recover(world: World, { volume, pod, read }: UsedVolume): Promise<void> {
+async function recover(world: World, { kind, volume, pod, read }: UsedVolume): Promise<void> {
   const { volumeId } = volume;
   const targetPath = `${pod.targetPath}-2`;
-  await world.node.csi.publish({ ...pod.publish, targetPath });
+  const publish = (patienceMs = 110_000) => world.node.csi.publish({ ...pod.publish, targetPath }, patienceMs);
+  if (kind === 'btrfs') {
+    // It waits until the other pod has gone.
+    const told = await untilAborted(() => publish(20_000), /delete the pods that have .*mount/);
+    expect(told).toContain(pod.targetPath);
+    await world.node.csi.unpublish(pod.unpublish);
+  }
+  await untilDone(() => publish());
   expect(read(targetPath)).toBe(TEXT);
   expect(await conditionAt(world, volume, targetPath)).toEqual({ abnormal: false, message: 'connected and answering' });
-  expect(await conditionAt(world, volume, pod.targetPath)).toEqual({
-    abnormal: true,
-    message: expect.stringMatching(/connected again, and has another one now/),
-  });
+  if (kind !== 'btrfs') {
+    const message = expect.stringMatching(/connected again, and has another one now/);
+    expect(await conditionAt(world, volume, pod.targetPath)).toEqual({ abnormal: true, message });
+  }
   await world.node.csi.publish(pod.publish);
   expect(read(pod.targetPath)).toBe(TEXT);
   expect((await conditionAt(world, volume, pod.targetPath))?.abnormal).toBe(false);

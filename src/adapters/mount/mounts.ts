@@ -3,6 +3,7 @@ import { findMountOf, findTopmost, type Mount } from '../../domain/mountinfo';
 import { formatUntrusted } from '../../domain/text';
 import type { CommandResult, ProcessLanesPort } from '../process/port';
 import { hasDevice, isMountOf, numbersOf } from './device-numbers';
+import { findErrors } from './file-system-errors';
 import { formatMountUsers } from './mount-users';
 import type { FileSystemStats, MountPort } from './port';
 import { readMounts } from './proc';
@@ -12,6 +13,8 @@ const MOUNT_LIMIT_MS = 90_000;
 const UNMOUNT_LIMIT_MS = 90_000;
 const BIND_LIMIT_MS = 20_000;
 const STATS_LIMIT_MS = 4_000;
+/** btrfs(5): two devices with one identity, of which one is mounted. */
+const EXISTS = /\bFile exists\b/i;
 
 /** util-linux: `target is busy`; BusyBox: `Device or resource busy`. */
 const BUSY = /\bbusy\b/i;
@@ -31,6 +34,7 @@ interface MountsOptions {
 interface Context {
   readonly processes: ProcessLanesPort;
   readonly procRoot: string;
+  readonly sysRoot: string;
 }
 
 type DeviceMount = Parameters<MountPort['mountDevice']>[0];
@@ -38,12 +42,13 @@ type Bind = Parameters<MountPort['bind']>[0];
 
 /** Mounts by mount(8) and umount(8), seen through /proc/self/mountinfo. */
 export function createMounts({ processes, procRoot = '/proc', sysRoot = '/sys' }: MountsOptions): MountPort {
-  const context: Context = { processes, procRoot };
+  const context: Context = { processes, procRoot, sysRoot };
   /** Statistics that are being asked for, by mount point: whoever asks meanwhile gets the same answer. */
   const asked = new Map<string, Promise<FileSystemStats>>();
   return {
     list: () => readMounts(procRoot),
     hasDevice: (mount) => hasDevice(sysRoot, mount),
+    findErrors: (mount) => findErrors(sysRoot, mount),
     mountDevice: (mount) => mountDevice(context, mount),
     bind: (mount) => bind(context, mount),
     unmount: (mountPoint) => unmount(context, mountPoint),
@@ -62,7 +67,12 @@ async function mountDevice(context: Context, mount: DeviceMount): Promise<void> 
   const numbers = await numbersOf(devicePath);
   // -i: no helper program of another package; -w: never read-only instead, where the device turns out to be so.
   const args = ['-i', ...(readOnly ? ['-r'] : ['-w']), '-t', fileSystem, ...optionArguments(mount), '--'];
-  await runMount(context, { args: [...args, devicePath, mountPoint], mountPoint, limitMs: MOUNT_LIMIT_MS });
+  try {
+    await runMount(context, { args: [...args, devicePath, mountPoint], mountPoint, limitMs: MOUNT_LIMIT_MS });
+  } catch (error) {
+    const isHeld = fileSystem === 'btrfs' && error instanceof Fault && EXISTS.test(error.message);
+    throw isHeld ? await heldByStaleMounts(context, devicePath, error) : error;
+  }
   const made = findTopmost(await readMounts(context.procRoot), mountPoint);
   const isDevice = made && isMountOf(made, { ...numbers, devicePath });
   if (isDevice && made.fileSystemType === fileSystem && isReadOnly(made) === readOnly) return;
@@ -71,6 +81,18 @@ async function mountDevice(context: Context, mount: DeviceMount): Promise<void> 
     'NodeToolFailed',
     `mount of ${devicePath} (${fileSystem}, ${readOnly ? 'ro' : 'rw'}) at ${mountPoint}: mountinfo shows ${formatMount(made)}`,
   );
+}
+
+/** btrfs knows a file system by its UUID, and mounts it anew only when no mount of the device that it was on before is left. */
+async function heldByStaleMounts({ procRoot, sysRoot }: Context, devicePath: string, cause: Fault): Promise<Fault> {
+  const stale: string[] = [];
+  for (const mount of await readMounts(procRoot)) {
+    if (mount.fileSystemType === 'btrfs' && !(await hasDevice(sysRoot, mount))) stale.push(mount.mountPoint);
+  }
+  if (stale.length === 0) return cause;
+  const where = stale.join(', ');
+  const why = `its file system (btrfs) is still mounted of a device that is gone: delete the pods that have ${where}`;
+  return new Fault('MountBusy', `${devicePath}: ${why}`, { cause });
 }
 
 /**
@@ -144,9 +166,10 @@ async function unmount(context: Context, mountPoint: string): Promise<void> {
  * ever. One program at most is left behind for each mount point.
  */
 async function statsOf({ processes, procRoot }: Context, mountPoint: string): Promise<FileSystemStats> {
-  if (!findTopmost(await readMounts(procRoot), mountPoint)) {
-    throw new Fault('NodeToolFailed', `nothing is mounted at ${mountPoint}`);
-  }
+  const mounted = findTopmost(await readMounts(procRoot), mountPoint);
+  if (!mounted) throw new Fault('NodeToolFailed', `nothing is mounted at ${mountPoint}`);
+  // One that has shut itself down tells its size all the same; of its root it tells nothing any more.
+  if (mounted.fileSystemType === 'xfs') await requireAnswer(processes, mountPoint);
   const result = await processes.run({
     file: 'stat',
     args: ['--file-system', `--format=${STAT_FORMAT}`, '--', mountPoint],
@@ -165,6 +188,16 @@ async function statsOf({ processes, procRoot }: Context, mountPoint: string): Pr
     totalInodes: inodes,
     freeInodes,
   };
+}
+
+async function requireAnswer(processes: ProcessLanesPort, mountPoint: string): Promise<void> {
+  const result = await processes.run({
+    file: 'stat',
+    args: ['--format=%F', '--', mountPoint],
+    limitMs: STATS_LIMIT_MS,
+    lane: `statistics of ${mountPoint}`,
+  });
+  if (result.exitCode !== 0) throw failed('stat', mountPoint, result);
 }
 
 async function requireNothingMounted({ procRoot }: Context, mountPoint: string): Promise<readonly Mount[]> {

@@ -6,6 +6,13 @@ import type { Bytes } from '../../domain/size';
 export type { DeviceContent } from '../../domain/device-content';
 export type { Mount } from '../../domain/mountinfo';
 
+/** What a file system has noted of trouble with itself. It outlives a mount, and ends with a check. */
+export interface FileSystemErrors {
+  readonly count: number;
+  /** Milliseconds of the epoch; undefined: it does not say. */
+  readonly lastMs: number | undefined;
+}
+
 export interface FileSystemStats {
   readonly totalBytes: bigint;
   readonly freeBytes: bigint;
@@ -56,7 +63,13 @@ export interface MountPort {
    */
   unmount(mountPoint: string): Promise<void>;
 
-  /** What the file system at a mount point has room for, within 5 s. Throws NodeTimeout; NodeToolFailed also if nothing is mounted there. */
+  /** Errors that the kernel has counted for the file system of a mount; undefined: none, or it counts none. Touches neither mount nor device. */
+  findErrors(mount: Mount): Promise<FileSystemErrors | undefined>;
+
+  /**
+   * What the file system at a mount point has room for, within 9 s. Throws NodeTimeout; NodeToolFailed if nothing is mounted there, and
+   * if the file system has been shut down.
+   */
   stats(mountPoint: string): Promise<FileSystemStats>;
 }
 
