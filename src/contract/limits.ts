@@ -30,8 +30,11 @@ export const RETRY_INITIAL_INTERVAL_MS = 1_000;
  * an operation is complete within 20 s of the return.
  */
 export const RETRY_MAXIMUM_INTERVAL_MS = 12_000;
-/** An RPC answers this long before its caller's deadline, so that the caller learns the cause. */
-export const ANSWER_BEFORE_DEADLINE_MS = 500;
+/**
+ * An RPC answers so much before its caller's deadline, so that the caller learns the cause: a twentieth of the time that it has, within
+ * these. The kubelet's two minutes leave room for a slow answer of Temporal; the sidecars' ten seconds are not made much shorter.
+ */
+export const ANSWER_BEFORE_DEADLINE = { share: 1 / 20, leastMs: 500, mostMs: 5_000 } as const;
 /** Longest that an RPC without a deadline waits. */
 export const LONGEST_WAIT_MS = 120_000;
 /** Longest that a call to Temporal may take before it counts as unreachable. */

@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temp
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError } from '@temporalio/client';
 import { TypedSearchAttributes } from '@temporalio/common';
 import { faultOf } from '../contract/failure';
-import { ANSWER_BEFORE_DEADLINE_MS, LONGEST_WAIT_MS } from '../contract/limits';
+import { ANSWER_BEFORE_DEADLINE, LONGEST_WAIT_MS } from '../contract/limits';
 import type { OperationMemo, OperationName, Operations } from '../contract/operations';
 import { NEGATES, REPAIR } from '../contract/operations';
 import { SEARCH_ATTRIBUTES } from '../contract/search-attributes';
@@ -29,23 +29,33 @@ export interface RunOperation {
   <Name extends OperationName>(operation: Operation<Name>, patience: Patience): Promise<Operations[Name]['result']>;
 }
 
-/** Longest that asking what a run waits for may take: the caller's deadline is near by then. In milliseconds. */
-const DESCRIBE_LIMIT_MS = 400;
+/** How much of the time to answer in asking what a run waits for may take. */
+const DESCRIBE_SHARE = 0.8;
 
 export function createOperations(client: Client): RunOperation {
   return async (operation, patience) => {
-    const waiting = AbortSignal.any([AbortSignal.timeout(waitMsOf(patience)), patience.ended]);
+    const wait = waitOf(patience);
     for (;;) {
-      const run = (await start(client, operation)) ?? (await joinHolder(client, operation, waiting));
-      if (run) return await resultOf(client, { operation, run, waiting });
-      if (waiting.aborted) throw await pending(client, operation);
+      const run = (await start(client, operation)) ?? (await joinHolder(client, operation, wait));
+      if (run) return await resultOf(client, { operation, run, wait });
+      if (wait.over.aborted) throw await pending(client, operation, wait);
     }
   };
 }
 
-function waitMsOf({ deadline }: Patience): number {
-  if (!deadline) return LONGEST_WAIT_MS;
-  return Math.min(Math.max(deadline.getTime() - Date.now() - ANSWER_BEFORE_DEADLINE_MS, 0), LONGEST_WAIT_MS);
+interface Wait {
+  /** Aborted: the caller is to be answered now. */
+  readonly over: AbortSignal;
+  /** How long an answer that is not the result may take then. */
+  readonly answerMs: number;
+}
+
+function waitOf({ deadline, ended }: Patience): Wait {
+  const { share, leastMs, mostMs } = ANSWER_BEFORE_DEADLINE;
+  const leftMs = deadline ? Math.max(deadline.getTime() - Date.now(), 0) : LONGEST_WAIT_MS + mostMs;
+  const answerMs = Math.min(Math.max(leftMs * share, leastMs), mostMs);
+  const waitMs = Math.min(Math.max(leftMs - answerMs, 0), LONGEST_WAIT_MS);
+  return { over: AbortSignal.any([AbortSignal.timeout(waitMs), ended]), answerMs };
 }
 
 type OperationWorkflow<Name extends OperationName> = (
@@ -88,7 +98,7 @@ async function start<Name extends OperationName>(
 async function joinHolder<Name extends OperationName>(
   client: Client,
   operation: Operation<Name>,
-  waiting: AbortSignal,
+  wait: Wait,
 ): Promise<Run<Name> | undefined> {
   const holder = await describe(client, operation.workflowId);
   if (holder?.status.name !== 'RUNNING') return undefined;
@@ -102,7 +112,7 @@ async function joinHolder<Name extends OperationName>(
     throw new Fault('OperationConflict', `${subject} has to wait: ${describePending(operation.volumeId, holder)}`);
   }
   await callTemporal(client.connection, () => run.cancel()).catch(rethrowUnlessEnded);
-  await resultOf(client, { operation, run, waiting }).catch(rethrowUnlessEnded);
+  await resultOf(client, { operation, run, wait }).catch(rethrowUnlessEnded);
   return undefined;
 }
 
@@ -126,28 +136,29 @@ function rethrowUnlessEnded(error: unknown): void {
 interface Waited<Name extends OperationName> {
   readonly operation: Operation<Name>;
   readonly run: Run<Name>;
-  readonly waiting: AbortSignal;
+  readonly wait: Wait;
 }
 
 /** The run's result, as the Fault that it ended with, or OperationPending when the wait is over first. */
 async function resultOf<Name extends OperationName>(
   client: Client,
-  { operation, run, waiting }: Waited<Name>,
+  { operation, run, wait }: Waited<Name>,
 ): Promise<Operations[Name]['result']> {
   const stopped = Promise.withResolvers<never>();
-  const stop = (): void => stopped.reject(waiting.reason);
-  waiting.addEventListener('abort', stop, { once: true });
-  if (waiting.aborted) stop();
+  const { over } = wait;
+  const stop = (): void => stopped.reject(over.reason);
+  over.addEventListener('abort', stop, { once: true });
+  if (over.aborted) stop();
   try {
     // The signal ends the long poll; the race covers the moment between two polls, which the client does not look at.
-    const result = client.connection.withAbortSignal(waiting, () => run.result());
+    const result = client.connection.withAbortSignal(over, () => run.result());
     return await Promise.race([result, stopped.promise]);
   } catch (error) {
-    if (waiting.aborted) throw await pending(client, operation);
+    if (over.aborted) throw await pending(client, operation, wait);
     if (!(error instanceof WorkflowFailedError)) throw unknownOutcome(operation, error);
     throw faultOf(error.cause, subjectOf(operation)) ?? new Error(`${subjectOf(operation)} failed`, { cause: error });
   } finally {
-    waiting.removeEventListener('abort', stop);
+    over.removeEventListener('abort', stop);
   }
 }
 
@@ -164,8 +175,8 @@ function unknownOutcome(operation: Operation<OperationName>, error: unknown): Fa
 }
 
 /** The answer to a caller whose patience has ended: what the volume's run waits for. */
-async function pending(client: Client, operation: Operation<OperationName>): Promise<Fault> {
-  const run = await describe(client, operation.workflowId, DESCRIBE_LIMIT_MS).catch(() => undefined);
+async function pending(client: Client, operation: Operation<OperationName>, { answerMs }: Wait): Promise<Fault> {
+  const run = await describe(client, operation.workflowId, answerMs * DESCRIBE_SHARE).catch(() => undefined);
   if (!run) {
     const unknown = 'is under way and goes on by itself; Temporal does not say now what it waits for';
     return new Fault('OperationPending', `${subjectOf(operation)} ${unknown}`);

@@ -7,15 +7,12 @@ import { errorOf } from '../kit/driver';
 import { createPodVolume, mountsOf } from '../kit/pod';
 import { GIB, mountOf } from '../kit/requests';
 import { fillFolder, targetOf } from './kernel';
-import { controllersOf, deviceOf, end, untilAborted, untilDone } from './kit';
+import { controllersOf, end, hostTracesOf, untilAborted, untilDone } from './kit';
 import type { World } from './world';
 
 /** Enough for a try, here too; the workflow goes on trying. */
 const PATIENCE_MS = 30_000;
 const MIB_64 = 2n ** 26n;
-
-const hostOf = (volumeId: string) =>
-  [...controllersOf(volumeId), deviceOf(volumeId), ...mountsOf(volumeId)].filter(Boolean);
 
 /** Each on a volume of its own, at the same time: most of it is waiting. */
 const PASSING_FAULTS = {
@@ -61,7 +58,7 @@ export function badPathTests(world: World): void {
     expect(told).toContain(volumeId);
     // The kubelet gives up: its unstage takes the place of the stage.
     await untilDone(() => world.node.csi.unstage(pod.unstage));
-    expect(hostOf(volumeId)).toEqual([]);
+    expect(hostTracesOf(volumeId)).toEqual([]);
     fault.mend?.(volumeId);
     await untilDone(() => world.node.csi.stage(pod.stage));
     expect(mountsOf(volumeId)).toEqual([pod.stagingTargetPath]);
@@ -116,7 +113,7 @@ export function badPathTests(world: World): void {
         const error = await errorOf(untilDone(() => world.node.csi.stage(stage)));
         expect([status[error.code], error.details]).toEqual([code, expect.stringMatching(says)]);
         if (code === 'INTERNAL') expect(error.details).toContain(volume.volumeId);
-        expect(hostOf(volume.volumeId)).toEqual([]);
+        expect(hostTracesOf(volume.volumeId)).toEqual([]);
         await untilDone(() => world.node.csi.stage(pod.stage));
         await end(volume, world.node);
       },

@@ -25,10 +25,15 @@ export async function end(volume: PodVolume, node: Node): Promise<void> {
 
 /** What the kernel has of a volume: as a host, as a target, and mounted. */
 export function tracesInKernel(volumeId: string): readonly string[] {
+  const targets = entries('/sys/kernel/config/nvmet/subsystems').filter((file) => file.includes(volumeId));
+  return [...hostTracesOf(volumeId), ...targets];
+}
+
+/** What the kernel has of a volume as a host, and mounted. */
+export function hostTracesOf(volumeId: string): readonly string[] {
   const subsystems = entries('/sys/class/nvme-subsystem').filter((file) => nqnIn(file).includes(volumeId));
   const controllers = entries('/sys/class/nvme').filter((file) => nqnIn(file).includes(volumeId));
-  const targets = entries('/sys/kernel/config/nvmet/subsystems').filter((file) => file.includes(volumeId));
-  return [...subsystems, ...controllers, ...targets, ...mountsOf(volumeId)];
+  return [...subsystems, ...controllers, ...mountsOf(volumeId)];
 }
 
 /** The controller that the kernel has for a volume, and its state now; undefined: none. */
