@@ -7,8 +7,8 @@ import type { Logger } from '../domain/log';
 
 interface ActivityInterceptorOptions {
   readonly logger: Logger;
-  /** What every act on the RDS waits for just now, for a person; undefined if for nothing. Answered from memory. */
-  readonly waitingFor: () => string | undefined;
+  /** What an act on this volume waits for just now, for a person; undefined if for nothing. Answered from memory. */
+  readonly waitingFor: (volumeId: string | undefined) => string | undefined;
 }
 
 /** What all activities have in common: heartbeats that tell what is waited for, faults that Temporal understands, a line in the log. */
@@ -28,7 +28,7 @@ export function createActivityInterceptor({
         attempt,
       };
       const context = Context.current();
-      const beat = setInterval(() => context.heartbeat(waitingFor() ?? ''), HEARTBEAT_INTERVAL_MS);
+      const beat = setInterval(() => context.heartbeat(waitingFor(fields.volumeId) ?? ''), HEARTBEAT_INTERVAL_MS);
       try {
         const result: unknown = await next(input);
         logger.info(fields, `${activityType} done`);

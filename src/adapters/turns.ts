@@ -5,6 +5,8 @@ export interface Turns {
    * reason when the signal ends the wait: then there is nothing to give back.
    */
   take(signal: AbortSignal): Promise<() => void>;
+  /** A turn, as `take` gives it, if one is free now; undefined: there is something to wait for. */
+  tryTake(): (() => void) | undefined;
 }
 
 /** `mostAtOnce`: at least 1. */
@@ -33,6 +35,12 @@ export function createTurns(mostAtOnce: number): Turns {
     });
 
   return {
+    tryTake() {
+      if (taken >= mostAtOnce) return undefined;
+      taken += 1;
+      return giveBack;
+    },
+
     async take(signal) {
       signal.throwIfAborted();
       if (taken < mostAtOnce) taken += 1;

@@ -12,6 +12,7 @@ import { createFileSystems } from '../adapters/mount/file-systems';
 import { createMounts } from '../adapters/mount/mounts';
 import { createPaths } from '../adapters/mount/paths';
 import type { MountPort } from '../adapters/mount/port';
+import { type ConnectLine, createConnectLine } from '../adapters/nvme/connect-line';
 import { hostIdentityOf } from '../adapters/nvme/host-identity';
 import { createLoopConnector } from '../adapters/nvme/loop-connector';
 import { createNvmeConnector } from '../adapters/nvme/nvme-connector';
@@ -29,6 +30,7 @@ import type { ObserveRpc } from '../csi/unary';
 import type { Logger } from '../domain/log';
 import type { NodeId } from '../domain/nqn';
 import type { NodeConfig } from './config/node-config';
+import { observeConnects } from './connects';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
 import { createNodeMetrics, type NodeMetrics } from './metrics';
@@ -62,7 +64,8 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   Runtime.install(temporalRuntimeOptions(logger));
   const metrics = createNodeMetrics();
   const demand = createStageDemand();
-  const parts = partsOf(config, { logger, metrics, demand, signal });
+  const line = createConnectLine({ observe: observeConnects({ logger, registry: metrics.registry }) });
+  const parts = partsOf(config, { logger, metrics, demand, line, signal });
   const temporal = createTemporalClient(config.temporal);
   monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
@@ -70,7 +73,11 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
     options: {
       taskQueue: nodeTaskQueueOf(config.nodeId),
       activities: { ...createNodeActivities(parts) },
-      interceptors: { activity: [createActivityInterceptor({ logger, waitingFor: () => undefined })] },
+      interceptors: {
+        activity: [
+          createActivityInterceptor({ logger, waitingFor: (volumeId) => volumeId && line.waitingFor(volumeId) }),
+        ],
+      },
       maxConcurrentActivityTaskExecutions: MOST_ACTIVITIES,
     },
     logger,
@@ -102,14 +109,15 @@ interface PartsOptions {
   readonly logger: Logger;
   readonly metrics: NodeMetrics;
   readonly demand: StageDemand;
+  readonly line: ConnectLine;
   readonly signal: AbortSignal;
 }
 
-function partsOf(config: NodeConfig, { logger, metrics, demand, signal }: PartsOptions): NodeParts {
+function partsOf(config: NodeConfig, { logger, metrics, demand, line, signal }: PartsOptions): NodeParts {
   const { nodeId, nqnPrefix, kubeletDir, driverName } = config;
   const processes = createProcesses({ logger });
   const mounts = createMounts({ processes });
-  const connector = connectorOf(config.connector, { processes, mounts, nodeId });
+  const connector = connectorOf(config.connector, { processes, mounts, nodeId, line });
   const notes = createFileNotes({ indexDir: path.join(kubeletDir, 'plugins', driverName, 'stages') });
   const sessions = watchSessions({ connector, notes, logger, metrics, signal });
   return {
@@ -132,6 +140,7 @@ interface ConnectorParts {
   readonly processes: ProcessPort;
   readonly mounts: MountPort;
   readonly nodeId: NodeId;
+  readonly line: ConnectLine;
 }
 
 function connectorOf(chosen: NodeConfig['connector'], parts: ConnectorParts): ConnectorPort {

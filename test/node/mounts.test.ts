@@ -254,6 +254,28 @@ describeAsRoot('a mount that never answers', () => {
     expect(existsSync(path)).toBe(false);
   }, 30_000);
 
+  it('keeps everybody out of each lane of a program that it hangs, until that has ended', async () => {
+    const path = lab.directory('hanging');
+    const hanging = await startHangingMount(path);
+    const inLane = (lane: string | readonly string[], place = '/') =>
+      processes.run({ file: 'stat', args: ['--file-system', '--', place], limitMs: 500, lane });
+    try {
+      expect(await faultOf(inLane(['the volume', 'the address'], path))).toMatchObject({ kind: 'NodeTimeout' });
+      for (const lane of ['the volume', 'the address', ['another volume', 'the address']]) {
+        expect(await faultOf(inLane(lane))).toMatchObject({
+          kind: 'NodeTimeout',
+          message: expect.stringContaining('still hangs'),
+        });
+      }
+      expect(await inLane('another volume')).toMatchObject({ exitCode: 0 });
+    } finally {
+      await hanging.stop();
+    }
+    await untilAnswered(path);
+    expect(await inLane(['the volume', 'the address'])).toMatchObject({ exitCode: 0 });
+    await mounts.unmount(path);
+  }, 30_000);
+
   it('is unmounted where nobody waits for it', async () => {
     const path = lab.directory('hanging');
     const hanging = await startHangingMount(path);

@@ -38,7 +38,9 @@ export async function runNvmeConnect(options: NvmeConnectOptions, target: Connec
   const failures: string[] = [];
   for (const address of await addressesOf(processes, target, limitMs)) {
     const args = connectArguments({ ...target, address }, host);
-    const result = await processes.run({ file: 'nvme', args, limitMs, lane });
+    // One that hangs in the kernel keeps every other connect of this machine waiting in there: none is sent after it to that address.
+    const lanes = [lane, `connecting to ${formatEndpoint(address, port)}`];
+    const result = await processes.run({ file: 'nvme', args, limitMs, lane: lanes });
     if (result.exitCode === 0) return true;
     if (saysConnected(result)) return false;
     failures.push(`${formatEndpoint(address, port)}: ${formatFailure(result, host)}`);

@@ -237,9 +237,36 @@ describe('connect', () => {
           ['--ctrl-loss-tmo=-1', '--reconnect-delay=5'],
         ),
         limitMs: 20_000,
-        lane: `nvme ${nqn}`,
+        lane: [`nvme ${nqn}`, 'connecting to 10.0.0.1:4420'],
       },
     ]);
+  });
+
+  it('runs nvme connect for one volume of an address at a time, and beside it for one of another', async () => {
+    const under: string[] = [];
+    const seen = new Set<string>();
+    const run = processes.run.bind(processes);
+    processes.run = async (command) => {
+      const [address = '', name = ''] = [command.args[4], command.args[8]];
+      under.push(address);
+      seen.add(under.toSorted().join(' '));
+      await new Promise((resolve) => setImmediate(resolve));
+      under.splice(under.indexOf(address), 1);
+      if (name.endsWith('5')) return { exitCode: 1, stdout: '', stderr: 'Connection refused' };
+      kernel.addVolume(Number(name.slice(-2)), name);
+      return await run(command);
+    };
+    processes.on['connect'] = () => undefined;
+    const connected = Array.from({ length: 20 }, (_, index) => {
+      const name = parseSubsystemNqn(`${nqn.slice(0, -2)}${index + 10}`, 'nqn');
+      return connector.connect({ ...target, nqn: name, address: index < 18 ? '10.0.0.1' : '10.0.0.2' });
+    });
+    const results = await Promise.allSettled(connected);
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(2);
+    expect([...seen].toSorted()).toEqual(
+      ['10.0.0.1', '10.0.0.1 10.0.0.2', '10.0.0.2'].filter((each) => seen.has(each)),
+    );
+    expect(seen).toContain('10.0.0.1 10.0.0.2');
   });
 
   it('passes the keep-alive time on if there is one', async () => {

@@ -5,6 +5,7 @@ import type { VolumeId } from '../../domain/volume-id';
 import type { MountPort } from '../mount/port';
 import type { ProcessPort } from '../process/port';
 import type { DeviceTree } from './block-device';
+import { type ConnectLine, createConnectLine } from './connect-line';
 import { requireUnheld } from './device-holders';
 import { inTurn } from './in-turn';
 import { CONNECTOR_LIMITS, type ConnectorLimits } from './limits';
@@ -34,6 +35,8 @@ export interface NvmeConnectorOptions {
   readonly sysRoot?: string;
   readonly devRoot?: string;
   readonly limits?: ConnectorLimits;
+  /** Undefined: one of its own. */
+  readonly line?: ConnectLine;
   readonly clock?: Clock;
   /** Numbers of a device node; only for tests, which cannot make any. */
   readonly nodeNumbersOf?: DeviceTree['nodeNumbersOf'];
@@ -48,24 +51,32 @@ class NvmeConnector implements ConnectorPort {
   private readonly tree: DeviceTree;
   private readonly limits: ConnectorLimits;
   private readonly clock: Clock;
+  private readonly line: ConnectLine;
 
   constructor(private readonly options: NvmeConnectorOptions) {
     const { sysRoot = '/sys', devRoot = '/dev' } = options;
     this.tree = { sysRoot, devRoot, nodeNumbersOf: options.nodeNumbersOf ?? nodeNumbersOf };
     this.limits = options.limits ?? CONNECTOR_LIMITS;
     this.clock = options.clock ?? systemClock;
+    this.line = options.line ?? createConnectLine();
   }
 
   async connect(target: ConnectTarget): Promise<{ readonly device: Device; readonly connectedNow: boolean }> {
     const { nqn } = target;
     const before = await this.look(nqn, { limitMs: this.limits.goneMs, enough: (seen) => !isLeaving(seen) });
     if (isLeaving(before)) throw this.timeout(nqn, 'the connection before is not gone', this.limits.goneMs, before);
-    const connectedNow =
-      !isConnected(before) && (await runNvmeConnect({ ...this.options, tree: this.tree, ...this.terms(nqn) }, target));
+    // A session that is being made anew is the kernel's work: it takes nobody's place.
+    if (isConnected(before)) return { device: await this.waitForDevice(nqn), connectedNow: false };
+    const made: { connectedNow?: boolean } = {};
     try {
-      return { device: await this.waitForDevice(nqn), connectedNow };
+      return await this.line.run(target, async (command) => {
+        const options = { ...this.options, tree: this.tree, ...this.terms(nqn) };
+        const connectedNow = await command(() => runNvmeConnect(options, target));
+        made.connectedNow = connectedNow;
+        return { device: await this.waitForDevice(nqn), connectedNow };
+      });
     } catch (error) {
-      throw connectedNow ? await undoAfter(error, () => this.disconnect(nqn)) : error;
+      throw made.connectedNow ? await undoAfter(error, () => this.disconnect(nqn)) : error;
     }
   }
 

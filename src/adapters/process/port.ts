@@ -8,9 +8,10 @@ export interface Command {
   /**
    * What it works on: `mount /a/b`. A command that hangs in the kernel after its limit has its lane to itself: until it has ended,
    * no other command of the lane is started, and such a one throws NodeTimeout at once. So what is left behind is bounded, and
-   * nothing is done to a thing that an earlier command may still change. Undefined: nothing that can hang.
+   * nothing is done to a thing that an earlier command may still change. Several: it works on each of them. Undefined: nothing that
+   * can hang.
    */
-  readonly lane?: string | undefined;
+  readonly lane?: string | readonly string[] | undefined;
 }
 
 export interface CommandResult {

@@ -38,7 +38,8 @@ export function createProcesses({ logger, path }: ProcessesOptions = {}): Proces
     requireFree,
     async run(command) {
       const { file, args, lane } = command;
-      if (lane !== undefined) requireFree(lane);
+      const lanes = lane === undefined ? [] : [lane].flat();
+      lanes.forEach(requireFree);
       const startedMs = performance.now();
       const child = spawn(file, args, {
         cwd: '/',
@@ -52,7 +53,7 @@ export function createProcesses({ logger, path }: ProcessesOptions = {}): Proces
       logger?.debug({ file, args, durationMs, ending }, `${file}: ${ending.kind}`);
       if (ending.kind === 'timed-out' && ending.hanging) {
         logger?.warn({ file, args, pid: child.pid }, `${file} hangs in the kernel and is left behind`);
-        if (lane !== undefined) leaveBehind(child, lane, hanging);
+        for (const each of lanes) leaveBehind(child, each, hanging);
       }
       return resultOf(command, ending, output);
     },
