@@ -6,8 +6,10 @@ import { createActivityInterceptor } from '../activities/interceptor';
 import { createLocalVolumes } from '../activities/local-volumes';
 import { createNodeActivities } from '../activities/node-activities';
 import type { NodeParts } from '../activities/node-parts';
+import type { SweepParts } from '../activities/session-sweep';
 import { createStageDemand, type StageDemand } from '../activities/stage-demand';
 import { createTurns } from '../activities/turns';
+import { createDeviceUsers } from '../adapters/mount/device-users';
 import { createFileSystems } from '../adapters/mount/file-systems';
 import { createMounts } from '../adapters/mount/mounts';
 import { createPaths } from '../adapters/mount/paths';
@@ -36,6 +38,7 @@ import { temporalRuntimeOptions } from './log';
 import { createNodeMetrics, type NodeMetrics } from './metrics';
 import { watchSessions, watchStaleMounts } from './sessions';
 import { endWithin } from './stop';
+import { sweepAtStart } from './sweep';
 import { createTemporalClient, monitorTemporal } from './temporal-client';
 import { superviseWorker } from './temporal-worker';
 import { VERSION } from './version';
@@ -66,6 +69,7 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   const demand = createStageDemand();
   const line = createConnectLine({ observe: observeConnects({ logger, registry: metrics.registry }) });
   const parts = partsOf(config, { logger, metrics, demand, line, signal });
+  await sweepAtStart(parts, { logger, registry: metrics.registry, signal });
   const temporal = createTemporalClient(config.temporal);
   monitorTemporal({ temporal, logger, signal });
   const worker = superviseWorker({
@@ -113,7 +117,10 @@ interface PartsOptions {
   readonly signal: AbortSignal;
 }
 
-function partsOf(config: NodeConfig, { logger, metrics, demand, line, signal }: PartsOptions): NodeParts {
+function partsOf(
+  config: NodeConfig,
+  { logger, metrics, demand, line, signal }: PartsOptions,
+): NodeParts & Pick<SweepParts, 'deviceUsers'> {
   const { nodeId, nqnPrefix, kubeletDir, driverName } = config;
   const processes = createProcesses({ logger });
   const mounts = createMounts({ processes });
@@ -130,6 +137,7 @@ function partsOf(config: NodeConfig, { logger, metrics, demand, line, signal }: 
     lostSince: (nqn) => sessions.lostSince(nqn),
     staleMounts: watchStaleMounts({ logger, metrics }),
     fileSystems: createFileSystems({ processes, mounts }),
+    deviceUsers: createDeviceUsers({ processes, kubeletDir }),
     paths: createPaths({ processes, mounts }),
     inTurn: createTurns({ longestWaitMs: TURN_LIMIT_MS }),
     notes,

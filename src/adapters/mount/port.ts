@@ -1,6 +1,7 @@
 import type { DeviceContent } from '../../domain/device-content';
 import type { FileSystem } from '../../domain/file-system';
 import type { Mount } from '../../domain/mountinfo';
+import type { DeviceNumbers } from '../../domain/nvme-sysfs';
 import type { Bytes } from '../../domain/size';
 
 export type { DeviceContent } from '../../domain/device-content';
@@ -147,4 +148,22 @@ export interface PathsPort {
    * allowed. Throws InvalidArgument naming `field`: relative, not normal, not below `root`, a link on the way.
    */
   resolveBelow(path: string, root: string, field: string): Promise<string>;
+}
+
+/** What is known of who has a block device. */
+export interface DeviceUse {
+  /** For people: `postgres[123] has it open`. */
+  readonly users: readonly string[];
+  /** What could not be looked at, for people: while there is any, nobody knows that the device is unused. */
+  readonly unknown: readonly string[];
+}
+
+/** Who has block devices, also those who neither mount them nor ask to have them alone. A device is told by its numbers: names differ. */
+export interface DeviceUsersPort {
+  /**
+   * Each device's use, in the order asked: open in a process or mapped into its memory, under a loop device, published to a pod as raw
+   * block by whichever driver, bound to another place; itself, a partition of it, or its NVMe character device. Looks in another process
+   * with a time limit. Throws NodeTimeout, NodeToolFailed: then nothing is known.
+   */
+  find(devices: readonly DeviceNumbers[]): Promise<readonly DeviceUse[]>;
 }
