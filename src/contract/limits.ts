@@ -41,7 +41,7 @@ export const LONGEST_WAIT_MS = 120_000;
 export const TEMPORAL_CALL_LIMIT_MS = 4_000;
 /**
  * Longest that one try of connecting (up to four addresses, 20 s each), mounting or unmounting on a node may take, its turns
- * included: 60 s for the volume's own, and 75 s for each of up to three looks at its device.
+ * included: 60 s for the volume's own; 75 s for each of up to three looks at its device, or three times 60 s until it may connect.
  */
 export const NODE_STEP_TIMEOUT_MS = 480_000;
 /** Longest that making a file system, or growing one, may take. */

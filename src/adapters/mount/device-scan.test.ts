@@ -19,7 +19,7 @@ class FakeMachine {
     mkdirSync(this.at('sys/block'), { recursive: true });
     this.write('proc/self/mountinfo', '');
     this.link('proc/self/ns/pid', 'pid:[4026531836]');
-    this.process(100);
+    this.process(1);
     mkdirSync(this.at('kubelet/pods'), { recursive: true });
   }
 
@@ -154,6 +154,7 @@ describe('scanDevices', () => {
       () => machine.link('proc/self/ns/pid', 'pid:[4026532001]'),
       /needs hostPID/,
     ],
+    ['processes are hidden', () => rmSync(machine.at('proc/1'), { recursive: true }), /process 1 is hidden from here/],
     [
       'there is no procfs',
       () => rmSync(machine.at('proc'), { recursive: true }),

@@ -156,6 +156,8 @@ class Scanner {
     this.tell('the processes', () => {
       if (readlinkSync(`${procRoot}/self/ns/pid`) !== WHOLE_MACHINE)
         this.know("the processes of the machine are not to be seen from here (the node's pod needs hostPID)");
+      // procfs mounted with hidepid leaves out what one may not look at; of all processes the first one lets itself be looked at the least.
+      if (!readdirSync(procRoot).includes('1')) this.know('process 1 is hidden from here, and so may others be');
       const seen = new Set<string>();
       for (let round = 0; round < MOST_ROUNDS; round += 1) {
         const pids = readdirSync(procRoot).filter((name) => /^[0-9]+$/.test(name) && !seen.has(name));
