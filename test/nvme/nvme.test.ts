@@ -4,6 +4,7 @@ import { badPathTests } from './bad-path';
 import { lifeTests } from './life';
 import { outageTests } from './outages';
 import { staleTests } from './stale';
+import { sweepTests } from './sweep';
 import { World } from './world';
 
 // One file, so that all share what takes longest: jest runs each file by itself.
@@ -27,6 +28,7 @@ describe('NVMe/TCP', () => {
   badPathTests(world);
   staleTests(world);
   outageTests(world);
+  sweepTests(world);
 
   it('the node’s own session with another array has come through all of it, untouched', async () => {
     await expect(world.verifyForeign()).resolves.toBeUndefined();
