@@ -24,7 +24,7 @@ export async function createPodVolume(
   return {
     volumeId,
     /** The requests of a pod on this node; the folders that the kubelet makes are there. */
-    on(node: Node, readonly = false) {
+    on<On extends Pick<Node, 'csi' | 'kubeletDir'>>(node: On, readonly = false) {
       const stagingTargetPath = path.join(node.kubeletDir, 'plugins', volumeId, 'globalmount');
       const targetPath = path.join(node.kubeletDir, 'pods', volumeId, 'mount');
       mkdirSync(stagingTargetPath, { recursive: true });

@@ -5,6 +5,7 @@ import { lifeTests } from './life';
 import { outageTests } from './outages';
 import { staleTests } from './stale';
 import { sweepTests } from './sweep';
+import { twoNodeTests } from './two-nodes';
 import { World } from './world';
 
 // One file, so that all share what takes longest: jest runs each file by itself.
@@ -29,6 +30,8 @@ describe('NVMe/TCP', () => {
   staleTests(world);
   outageTests(world);
   sweepTests(world);
+  // With another controller: the last.
+  twoNodeTests(world);
 
   it('the node’s own session with another array has come through all of it, untouched', async () => {
     await expect(world.verifyForeign()).resolves.toBeUndefined();

@@ -2,14 +2,15 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from '@jest/globals';
-import { type Driver, type Node, startDriver } from '../kit/driver';
+import { type Controller, type Driver, type Node, startDriver } from '../kit/driver';
 import { disconnectAll, type ForeignSession, startForeignSession } from './kernel';
 import { controllersOf, deviceOf, type PodVolume } from './kit';
 import { startWriter, type Writer } from './writer';
 
-/** Flags of a simulated RDS that nodes can really connect to. */
-const REAL_EXPORTS: readonly string[] = ['--exports=nvmet'];
-const NODE_ID = 'node-a';
+/** Flags of a simulated RDS that nodes can really connect to, those of another machine too. */
+const REAL_EXPORTS: readonly string[] = ['--exports=nvmet', '--exports-address=0.0.0.0'];
+/** The node of this guest. */
+export const NODE_ID = 'node-a';
 const FOREIGN_BYTES = 2 ** 24;
 
 /** One driver for all tests, since it takes long to start here; and a disk of the node's own beside it, in use all the time. */
@@ -47,11 +48,21 @@ export class World {
     this.started.node = await startNode(this.driver, main);
   }
 
+  /** Another controller in the place of the one that there was, with other configuration: for the tests that are the last. */
+  async replaceController(config: Readonly<Record<string, unknown>>): Promise<Controller> {
+    // Two replicas for a while.
+    const [controller] = await Promise.all([
+      this.driver.startController({ config }),
+      this.driver.controller.program.stop(),
+    ]);
+    return controller;
+  }
+
   /** Attached, staged and published on the node, as the kubelet asks for it. */
-  async attach(volume: PodVolume) {
+  async attach(volume: PodVolume, { csi }: Pick<Driver, 'csi'> = this.driver) {
     const pod = volume.on(this.node);
-    const { volumeId, volumeCapability } = pod.stage;
-    await this.driver.csi.publishVolume({ volumeId, nodeId: NODE_ID, volumeCapability });
+    const { volumeId, volumeCapability, volumeContext } = pod.stage;
+    await csi.publishVolume({ volumeId, nodeId: NODE_ID, volumeCapability, volumeContext });
     await this.node.csi.stage(pod.stage);
     await this.node.csi.publish(pod.publish);
     return pod;

@@ -1,13 +1,16 @@
 /**
  * Runs jest's project `nvme` in a guest with a kernel of its own, NVMe/TCP target and host at once: `npm run test:nvme [-- jest's
- * arguments]`. The guest sees this machine's files; Temporal runs outside, where it is ten times faster.
+ * arguments]`. The guest sees this machine's files; Temporal runs outside, where it is ten times faster. A second guest beside it is
+ * another node, for the tests that ask it for something (second-guest.ts).
  */
 import { spawn } from 'node:child_process';
 import {
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -35,6 +38,11 @@ const KERNEL_OPTIONS =
 const ACCELERATOR = process.env.RDS_CSI_GUEST_ACCELERATOR ?? 'tcg,thread=multi';
 /** The machine's 127.0.0.1 as the guest sees it (QEMU's user networking). */
 const MACHINE = '10.0.2.2';
+/** Where the second guest has little to do. */
+const SECOND_MEMORY_MIB = '2048';
+/** The network between the two guests; its frames are large, since each costs the same to emulate. */
+const LINK = { first: '10.77.0.1', second: '10.77.0.2', mtu: 9_000 };
+const AGENT_PORT = 4000;
 /** A disk of the guest's own, for all that the tests write. */
 const SCRATCH = '/run/scratch';
 
@@ -49,18 +57,33 @@ function quoted(text) {
   return `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** The command that the guest's first process becomes. */
-function commandOf({ temporalAddress, jestArguments }) {
-  const address = temporalAddress.replace(/^(127\.0\.0\.1|localhost)(?=:)/, MACHINE);
-  const variables = {
+/** What both guests do first: environment, disks, and the link between the two. */
+function preparation({ variables, linkAddress }) {
+  const all = {
     HOME: process.env.HOME ?? '/root',
     PATH: `${path.join(root, 'node_modules', '.bin')}:${process.env.PATH}`,
-    CI: 'true',
-    TEMPORAL_ADDRESS: address,
     TMPDIR: SCRATCH,
     // Compiling is what a start of the driver takes longest for here.
     NODE_COMPILE_CACHE: `${SCRATCH}/compiled`,
+    ...variables,
+  };
+  return [
+    ...Object.entries(all).map(([name, value]) => `export ${name}=${quoted(value)}`),
+    `mkdir -p ${SCRATCH} && mkfs.ext4 -q -N 65536 -E nodiscard /dev/vda && mount -o noinit_itable /dev/vda ${SCRATCH}`,
+    `mount -o ro /dev/vdb ${quoted(root)} && mount -o ro /dev/vdc ${quoted(path.join(root, 'node_modules'))}`,
+    `busybox ip addr add ${linkAddress}/24 dev eth1 && busybox ip link set eth1 mtu ${LINK.mtu} up`,
+    `cd ${quoted(root)}`,
+  ];
+}
+
+/** The command that the guest's first process becomes. */
+function commandOf({ temporalAddress, jestArguments }) {
+  const variables = {
+    CI: 'true',
+    TEMPORAL_ADDRESS: temporalAddress.replace(/^(127\.0\.0\.1|localhost)(?=:)/, MACHINE),
     RDS_CSI_GUEST: 'yes',
+    RDS_CSI_GUEST_LINK: LINK.first,
+    RDS_CSI_SECOND_GUEST: `${LINK.second}:${AGENT_PORT}`,
     RDS_CSI_REPORTS: '/run/job/reports',
   };
   const jest = [
@@ -78,10 +101,7 @@ function commandOf({ temporalAddress, jestArguments }) {
     ...jestArguments,
   ];
   return [
-    ...Object.entries(variables).map(([name, value]) => `export ${name}=${quoted(value)}`),
-    `mkdir -p ${SCRATCH} && mkfs.ext4 -q -N 65536 -E nodiscard /dev/vda && mount -o noinit_itable /dev/vda ${SCRATCH}`,
-    `mount -o ro /dev/vdb ${quoted(root)} && mount -o ro /dev/vdc ${quoted(path.join(root, 'node_modules'))}`,
-    `cd ${quoted(root)}`,
+    ...preparation({ variables, linkAddress: LINK.first }),
     `${all.map(quoted).join(' ')} && echo 0 >/run/job/status`,
     'dmesg >/run/job/kernel.log',
     'sync',
@@ -90,10 +110,20 @@ function commandOf({ temporalAddress, jestArguments }) {
   ].join('\n');
 }
 
-function qemuArguments({ guest, job, scratch, checkout, modules }) {
+/** The second guest does what it is told. */
+function secondCommand() {
   return [
-    ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', '2'],
-    ['-m', GUEST_MEMORY_MIB, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
+    ...preparation({ variables: {}, linkAddress: LINK.second }),
+    `node test/nvme/guest/agent.mjs ${LINK.second} ${AGENT_PORT}`,
+    'busybox poweroff -f',
+    '',
+  ].join('\n');
+}
+
+function qemuArguments({ guest, job, scratch, checkout, modules, memoryMib, processors, link }) {
+  return [
+    ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', processors],
+    ['-m', memoryMib, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
     ['-kernel', path.join(guest, 'vmlinuz'), '-initrd', path.join(guest, 'initrd.gz')],
     ['-append', KERNEL_OPTIONS],
     ['-virtfs', 'local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap'],
@@ -102,13 +132,25 @@ function qemuArguments({ guest, job, scratch, checkout, modules }) {
     ['-drive', `file=${checkout},if=virtio,format=raw,readonly=on`],
     ['-drive', `file=${modules},if=virtio,format=raw,readonly=on`],
     ['-netdev', 'user,id=machine', '-device', 'virtio-net-pci,netdev=machine,romfile='],
+    ['-netdev', `dgram,id=link,${endOf('local', link.mine)},${endOf('remote', link.other)}`],
+    ['-device', `virtio-net-pci,netdev=link,mac=${link.mac},romfile=`],
   ].flat();
+}
+
+/** An end of the link; what is sent while there is nothing at the other is lost, as on any network. */
+function endOf(side, file) {
+  return `${side}.type=unix,${side}.path=${file}`;
+}
+
+/** QEMU ends with this process, however that ends. */
+function startQemu(parts, stdio) {
+  return spawn('setpriv', ['--pdeathsig=KILL', '--', 'qemu-system-x86_64', ...qemuArguments(parts)], { stdio });
 }
 
 /** Resolves with why it ended early, or undefined. */
 function runGuest(parts, stopped) {
   return new Promise((resolve) => {
-    const guest = spawn('qemu-system-x86_64', qemuArguments(parts), { stdio: ['ignore', 'inherit', 'pipe'] });
+    const guest = startQemu(parts, ['ignore', 'inherit', 'pipe']);
     let words = '';
     guest.stderr.on('data', (chunk) => {
       words += chunk;
@@ -125,6 +167,47 @@ function runGuest(parts, stopped) {
       resolve(code === 0 ? undefined : `QEMU ended with ${signal ?? `code ${code}`}: ${words.trim()}`);
     });
   });
+}
+
+/** Its console, and what QEMU has to say of it, are in its job's folder, which is in the first one's. Returns what ends it. */
+function startSecondGuest(parts) {
+  const console = openSync(path.join(parts.job, 'console'), 'a');
+  const guest = startQemu(parts, ['ignore', console, console]);
+  closeSync(console);
+  const ended = new Promise((resolve) => guest.once('close', resolve));
+  guest.once('error', (error) => writeFileSync(path.join(parts.job, 'console'), error.message));
+  return async () => {
+    guest.kill('SIGKILL');
+    await ended;
+  };
+}
+
+/** What the two have of their own; the rest is the same. */
+function guestsOf(folder) {
+  const job = path.join(folder, 'job');
+  const [first, second] = ['first', 'second'].map((name) => path.join(folder, `${name}.link`));
+  const guests = {
+    first: {
+      job,
+      scratch: path.join(folder, 'scratch'),
+      memoryMib: GUEST_MEMORY_MIB,
+      processors: '2',
+      link: { mine: first, other: second, mac: '52:54:00:77:00:01' },
+    },
+    second: {
+      job: path.join(job, 'second'),
+      scratch: path.join(folder, 'second-scratch'),
+      memoryMib: SECOND_MEMORY_MIB,
+      processors: '1',
+      link: { mine: second, other: first, mac: '52:54:00:77:00:02' },
+    },
+  };
+  for (const { job: jobFolder, scratch } of Object.values(guests)) {
+    mkdirSync(jobFolder, { recursive: true });
+    writeFileSync(scratch, '');
+    truncateSync(scratch, SCRATCH_BYTES);
+  }
+  return guests;
 }
 
 /** What was built, with all that is beside it. */
@@ -151,23 +234,22 @@ async function main() {
   const folder = mkdtempSync(path.join(tmpdir(), 'rds-csi-guest-'));
   const { startTemporalServer } = createRequire(import.meta.url)(path.join(root, 'dist/temporal/server.js'));
   let temporal;
+  let endSecond;
   try {
     temporal = await startTemporalServer({ log, dbFilename: path.join(folder, 'temporal.db'), signal: stop.signal });
-    const job = path.join(folder, 'job');
-    const scratch = path.join(folder, 'scratch');
-    const checkout = imageOfCheckout(folder);
-    mkdirSync(path.join(job, 'reports'), { recursive: true });
-    writeFileSync(scratch, '');
-    truncateSync(scratch, SCRATCH_BYTES);
-    writeFileSync(
-      path.join(job, 'command'),
-      commandOf({ temporalAddress: temporal.address, jestArguments: process.argv.slice(2) }),
-    );
-    const problem = await runGuest({ guest, job, scratch, checkout, modules }, stop.signal);
-    keepReports(job);
+    const { first, second } = guestsOf(folder);
+    const common = { guest, checkout: imageOfCheckout(folder), modules };
+    mkdirSync(path.join(first.job, 'reports'));
+    const command = commandOf({ temporalAddress: temporal.address, jestArguments: process.argv.slice(2) });
+    writeFileSync(path.join(first.job, 'command'), command);
+    writeFileSync(path.join(second.job, 'command'), secondCommand());
+    endSecond = startSecondGuest({ ...common, ...second });
+    const problem = await runGuest({ ...common, ...first }, stop.signal);
+    keepReports(first.job);
     if (problem) throw new Error(problem);
-    return existsSync(path.join(job, 'status')) ? 0 : 1;
+    return existsSync(path.join(first.job, 'status')) ? 0 : 1;
   } finally {
+    await endSecond?.();
     await temporal?.stop();
     rmSync(folder, { recursive: true, force: true });
   }
