@@ -39,8 +39,11 @@ export interface SecondGuest {
 
 /** Throws with its console's words if it has not booted. */
 export async function getSecondGuest(): Promise<SecondGuest> {
-  const isThere = async () => (await start('true', []).ended) === 0;
-  await waitFor(isThere, () => `the second guest does not answer; its console:\n${consoleOf()}`, BOOT_LIMIT_MS);
+  const answers = async () => (await start('true', []).ended) === 0;
+  const words = () => `the second guest does not answer; its console:\n${consoleOf()}`;
+  const hasEnded = () => /^QEMU ended/m.test(consoleOf());
+  await waitFor(async () => hasEnded() || (await answers()), words, BOOT_LIMIT_MS);
+  if (hasEnded()) throw new Error(words());
   const run = async (file: string, ...args: readonly string[]): Promise<string> => {
     const running = start(file, args);
     const ended = await running.ended;

@@ -5,6 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import {
+  appendFileSync,
   closeSync,
   cpSync,
   existsSync,
@@ -33,7 +34,7 @@ const GUEST_MEMORY_MIB = process.env.RDS_CSI_GUEST_MEMORY_MIB ?? '4096';
  * a busy machine stands still for seconds, which is no bug either.
  */
 const KERNEL_OPTIONS =
-  'console=ttyS0 loglevel=1 panic=-1 mitigations=off hardened_usercopy=off transparent_hugepage=never nowatchdog';
+  'console=ttyS0 panic=-1 mitigations=off hardened_usercopy=off transparent_hugepage=never nowatchdog';
 /** Software emulation works everywhere; `kvm` is ten times faster where it works. */
 const ACCELERATOR = process.env.RDS_CSI_GUEST_ACCELERATOR ?? 'tcg,thread=multi';
 /** The machine's 127.0.0.1 as the guest sees it (QEMU's user networking). */
@@ -120,12 +121,12 @@ function secondCommand() {
   ].join('\n');
 }
 
-function qemuArguments({ guest, job, scratch, checkout, modules, memoryMib, processors, link }) {
+function qemuArguments({ guest, job, scratch, checkout, modules, memoryMib, processors, logLevel, link }) {
   return [
     ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', processors],
     ['-m', memoryMib, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
     ['-kernel', path.join(guest, 'vmlinuz'), '-initrd', path.join(guest, 'initrd.gz')],
-    ['-append', KERNEL_OPTIONS],
+    ['-append', `${KERNEL_OPTIONS} loglevel=${logLevel}`],
     ['-virtfs', 'local,path=/,mount_tag=machine,security_model=none,readonly=on,multidevs=remap'],
     ['-virtfs', `local,path=${job},mount_tag=job,security_model=none`],
     ['-drive', `file=${scratch},if=virtio,format=raw,cache=unsafe,discard=unmap`],
@@ -171,11 +172,15 @@ function runGuest(parts, stopped) {
 
 /** Its console, and what QEMU has to say of it, are in its job's folder, which is in the first one's. Returns what ends it. */
 function startSecondGuest(parts) {
-  const console = openSync(path.join(parts.job, 'console'), 'a');
+  const file = path.join(parts.job, 'console');
+  const console = openSync(file, 'a');
   const guest = startQemu(parts, ['ignore', console, console]);
   closeSync(console);
-  const ended = new Promise((resolve) => guest.once('close', resolve));
-  guest.once('error', (error) => writeFileSync(path.join(parts.job, 'console'), error.message));
+  const ended = new Promise((resolve) => {
+    guest.once('error', (error) => resolve(error.message));
+    guest.once('close', (code, signal) => resolve(`QEMU ended with ${signal ?? `code ${code}`}`));
+  });
+  void ended.then((how) => appendFileSync(file, `\n${how}\n`));
   return async () => {
     guest.kill('SIGKILL');
     await ended;
@@ -192,6 +197,7 @@ function guestsOf(folder) {
       scratch: path.join(folder, 'scratch'),
       memoryMib: GUEST_MEMORY_MIB,
       processors: '2',
+      logLevel: 1,
       link: { mine: first, other: second, mac: '52:54:00:77:00:01' },
     },
     second: {
@@ -199,6 +205,8 @@ function guestsOf(folder) {
       scratch: path.join(folder, 'second-scratch'),
       memoryMib: SECOND_MEMORY_MIB,
       processors: '1',
+      // Nobody sees its console unless it does not boot.
+      logLevel: 6,
       link: { mine: second, other: first, mac: '52:54:00:77:00:02' },
     },
   };
