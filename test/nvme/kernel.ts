@@ -19,10 +19,13 @@ export function targetOf(volumeId: string, nqnPrefix = 'nqn.2000-02.com.mikrotik
   };
 }
 
-/** Cuts a TCP port of this machine as a broken link does: nothing arrives, and nobody is told. Returns what mends it. */
-export function cutPort(port: number): () => void {
+/**
+ * Cuts a TCP port of this machine as a broken link does, nothing arrives and nobody is told; or as a closed one, where whoever sends
+ * is told at once. Returns what mends it.
+ */
+export function cutPort(port: number, how: 'drop' | 'reject with tcp reset' = 'drop'): () => void {
   const table = `cut-${randomUUID().slice(0, 8)}`;
-  const rules = ['dport', 'sport'].map((side) => `tcp ${side} ${port} drop`).join('\n');
+  const rules = ['dport', 'sport'].map((side) => `tcp ${side} ${port} ${how}`).join('\n');
   execFileSync('nft', ['-f', '-'], {
     input: `table inet ${table} {\n chain in {\n type filter hook input priority 0;\n ${rules}\n }\n}\n`,
   });

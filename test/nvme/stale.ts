@@ -18,8 +18,8 @@ import {
 } from './kit';
 import type { World } from './world';
 
-/** The least that the kernel takes: it gives a lost connection up at once, as it does after hours with a larger one. */
-const IMPATIENT = { ctrlLossTmo: '2', reconnectDelay: '1', keepAliveTmo: '2' };
+/** The kernel gives a lost connection up in seconds, as it does after hours with a larger one. */
+const IMPATIENT = { ctrlLossTmo: '5', reconnectDelay: '1' };
 const TEXT = 'written before the device was given up';
 
 /** Volumes whose device the kernel gives up under their pods, and what their condition says. */
@@ -85,7 +85,7 @@ type UsedVolume = Awaited<ReturnType<typeof useVolume>>;
 
 /** The port stays cut until what is returned is called. */
 async function giveUp(world: World, used: readonly UsedVolume[]): Promise<() => void> {
-  const mend = cutPort(4420);
+  const mend = cutPort(4420, 'reject with tcp reset');
   try {
     await waitFor(
       () => used.every(({ volume }) => controllersOf(volume.volumeId).length === 0),
