@@ -34,10 +34,7 @@ export function staleTests(world: World): void {
     const mend = await giveUp(world, [...leaving, ...used]);
     try {
       expect(await staleMetrics(world)).toEqual({ ...before, detected: before.detected + 4 });
-      for (const { pod } of leaving) {
-        await world.node.csi.unpublish(pod.unpublish);
-        await world.node.csi.unstage(pod.unstage);
-      }
+      for (const { pod } of leaving) await leave(world, pod);
       expect(leaving.flatMap(({ volume }) => hostTracesOf(volume.volumeId))).toEqual([]);
     } finally {
       mend();
@@ -58,6 +55,7 @@ export function staleTests(world: World): void {
       failFileSystem[fsType](volume.volumeId, pod.targetPath);
       expect(() => writeFileSync(path.join(pod.targetPath, 'data'), TEXT, { flush: true })).toThrow(/EROFS|EIO/);
       expect(await condition()).toEqual({ abnormal: true, message: expect.stringMatching(SAYS_FAILED[fsType]) });
+      await leave(world, pod);
       await end(volume, world.node);
     },
   );
@@ -82,6 +80,12 @@ async function useVolume(world: World, kind: string) {
 }
 
 type UsedVolume = Awaited<ReturnType<typeof useVolume>>;
+
+/** From the node alone: looking at the folders of what does not answer any more fails. */
+async function leave(world: World, { unpublish, unstage }: UsedVolume['pod']): Promise<void> {
+  await world.node.csi.unpublish(unpublish);
+  await untilDone(() => world.node.csi.unstage(unstage));
+}
 
 /** The port stays cut until what is returned is called. */
 async function giveUp(world: World, used: readonly UsedVolume[]): Promise<() => void> {
