@@ -1,3 +1,4 @@
+import { stat } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { Fault } from '../../domain/fault';
 import type { Command } from './port';
@@ -76,6 +77,20 @@ describe('processes', () => {
       kind: 'NodeToolFailed',
       message: expect.stringContaining('more than 1048576 bytes'),
     });
+  });
+
+  it('hands over all that was printed, also if this process was busy while the program ended', async () => {
+    const block = (milliseconds: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+    const running = processes.run({ file: 'sh', args: ['-c', 'sleep 0.3; echo out'], limitMs: 20_000 });
+    // The kernel's word that some program has ended, and then something that takes long: this one ends meanwhile, and is found to have
+    // ended before its output is looked for.
+    process.kill(process.pid, 'SIGCHLD');
+    stat('/', () => {
+      setImmediate(() => block(1_000));
+      block(1_000);
+    });
+    block(50);
+    expect(await running).toEqual({ exitCode: 0, stdout: 'out\n', stderr: '' });
   });
 
   it('does not wait for what a program leaves running with its streams', async () => {

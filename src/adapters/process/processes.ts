@@ -92,7 +92,8 @@ function endOf(child: ChildProcess, output: Output, limitMs: number): Promise<En
     child.once('exit', (exitCode, signal) => {
       clearTimeout(last);
       const end = (): void => finish(endingOf({ killedFor, exitCode, signal, isTooLong: output.isTooLong }));
-      last = setTimeout(end, STREAMS_WAIT_MS);
+      // Not before what it has printed was looked for once more: the wait may have passed while this process was busy, or stood still.
+      last = setTimeout(() => setImmediate(end), STREAMS_WAIT_MS);
       child.once('close', end);
     });
   });
