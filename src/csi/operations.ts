@@ -53,7 +53,7 @@ interface Wait {
 function waitOf({ deadline, ended }: Patience): Wait {
   const { share, leastMs, mostMs } = ANSWER_BEFORE_DEADLINE;
   const leftMs = deadline ? Math.max(deadline.getTime() - Date.now(), 0) : LONGEST_WAIT_MS + mostMs;
-  const answerMs = Math.min(Math.max(leftMs * share, leastMs), mostMs);
+  const answerMs = Math.round(Math.min(Math.max(leftMs * share, leastMs), mostMs));
   const waitMs = Math.min(Math.max(leftMs - answerMs, 0), LONGEST_WAIT_MS);
   return { over: AbortSignal.any([AbortSignal.timeout(waitMs), ended]), answerMs };
 }
@@ -176,7 +176,7 @@ function unknownOutcome(operation: Operation<OperationName>, error: unknown): Fa
 
 /** The answer to a caller whose patience has ended: what the volume's run waits for. */
 async function pending(client: Client, operation: Operation<OperationName>, { answerMs }: Wait): Promise<Fault> {
-  const run = await describe(client, operation.workflowId, answerMs * DESCRIBE_SHARE).catch(() => undefined);
+  const run = await describe(client, operation.workflowId, Math.round(answerMs * DESCRIBE_SHARE)).catch(() => undefined);
   if (!run) {
     const unknown = 'is under way and goes on by itself; Temporal does not say now what it waits for';
     return new Fault('OperationPending', `${subjectOf(operation)} ${unknown}`);
