@@ -176,7 +176,9 @@ function unknownOutcome(operation: Operation<OperationName>, error: unknown): Fa
 
 /** The answer to a caller whose patience has ended: what the volume's run waits for. */
 async function pending(client: Client, operation: Operation<OperationName>, { answerMs }: Wait): Promise<Fault> {
-  const run = await describe(client, operation.workflowId, Math.round(answerMs * DESCRIBE_SHARE)).catch(() => undefined);
+  const run = await describe(client, operation.workflowId, Math.round(answerMs * DESCRIBE_SHARE)).catch(
+    () => undefined,
+  );
   if (!run) {
     const unknown = 'is under way and goes on by itself; Temporal does not say now what it waits for';
     return new Fault('OperationPending', `${subjectOf(operation)} ${unknown}`);

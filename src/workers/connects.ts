@@ -26,7 +26,7 @@ export function observeConnects({ logger, registry }: ConnectsParts): (event: Co
   });
   const durations = new Histogram({
     name: 'rds_csi_nvme_connect_duration_seconds',
-    help: 'Time from the turn of a volume until it had a device that can be used',
+    help: 'Time from the question for a volume until it had a device that can be used',
     buckets: CONNECT_BUCKETS,
     registers,
   });
