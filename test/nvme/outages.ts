@@ -6,7 +6,7 @@ import { createPodVolume, mountsOf } from '../kit/pod';
 import { blockOf, createOf, GIB, mountOf, newName } from '../kit/requests';
 import { createOtherCheckout } from './checkout';
 import { cutPort } from './kernel';
-import { controllersOf, deviceOf, end, type PodVolume, stateOf, untilDone } from './kit';
+import { controllersOf, deviceOf, end, hostTracesOf, type PodVolume, stateOf, tracesInKernel, untilDone } from './kit';
 import type { World } from './world';
 import { startWriter } from './writer';
 
@@ -126,11 +126,12 @@ export function outageTests(world: World): void {
         await Promise.all(
           volumes.map((volume) => untilDone(() => world.node.csi.unstage(volume.on(world.node).unstage, 110_000))),
         );
-        expect(volumes.flatMap(({ volumeId }) => [...controllersOf(volumeId), ...mountsOf(volumeId)])).toEqual([]);
+        expect(volumes.flatMap(({ volumeId }) => hostTracesOf(volumeId))).toEqual([]);
       }
       await Promise.all(volumes.map(({ volumeId }) => untilDone(() => world.driver.csi.deleteVolume({ volumeId }))));
-      const exported = (await world.driver.rds.state()).exports;
-      expect(exported).toEqual([]);
+      expect(volumes.flatMap(({ volumeId }) => tracesInKernel(volumeId))).toEqual([]);
+      const exported = (await world.driver.rds.state()).exports.map(({ slot }) => slot);
+      expect(exported.filter((slot) => volumes.some(({ volumeId }) => volumeId === slot))).toEqual([]);
     },
     MANY_LIMIT_MS,
   );
