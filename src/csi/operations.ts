@@ -51,11 +51,19 @@ interface Wait {
 }
 
 function waitOf({ deadline, ended }: Patience): Wait {
-  const { share, leastMs, mostMs } = ANSWER_BEFORE_DEADLINE;
-  const leftMs = deadline ? Math.max(deadline.getTime() - Date.now(), 0) : LONGEST_WAIT_MS + mostMs;
-  const answerMs = Math.round(Math.min(Math.max(leftMs * share, leastMs), mostMs));
-  const waitMs = Math.min(Math.max(leftMs - answerMs, 0), LONGEST_WAIT_MS);
+  const { waitMs, answerMs } = splitPatience(deadline && deadline.getTime() - Date.now());
   return { over: AbortSignal.any([AbortSignal.timeout(waitMs), ended]), answerMs };
+}
+
+/**
+ * How long a caller with so much time left is kept waiting for the result, and how long an answer that is not the result may take then.
+ * Whole milliseconds: timers take no others. Undefined: it has no deadline.
+ */
+export function splitPatience(leftMs: number | undefined): { readonly waitMs: number; readonly answerMs: number } {
+  const { share, leastMs, mostMs } = ANSWER_BEFORE_DEADLINE;
+  const left = leftMs === undefined ? LONGEST_WAIT_MS + mostMs : Math.max(leftMs, 0);
+  const answerMs = Math.ceil(Math.min(Math.max(left * share, leastMs), mostMs));
+  return { waitMs: Math.min(Math.max(left - answerMs, 0), LONGEST_WAIT_MS), answerMs };
 }
 
 type OperationWorkflow<Name extends OperationName> = (
