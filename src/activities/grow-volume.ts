@@ -4,7 +4,7 @@ import { Fault } from '../domain/fault';
 import { parseFileSystem } from '../domain/file-system';
 import { type Bytes, formatBytes } from '../domain/size';
 import type { VolumeId } from '../domain/volume-id';
-import { isOf, type NodeParts, nqnOf } from './node-parts';
+import { hasTurnedReadOnly, isOf, type NodeParts, nqnOf, turnedReadOnly } from './node-parts';
 
 interface GrowWish {
   readonly volumeId: VolumeId;
@@ -25,6 +25,8 @@ export async function growVolume(parts: NodeParts, { volumeId, volumePath, least
   const mounted = (await mounts.list()).filter((mount) => isOf(device, mount));
   const here = mounted.find(({ options, superOptions }) => !options.includes('ro') && !superOptions.includes('ro'));
   await requireThere(parts, { volumeId, volumePath, mounted });
+  const turned = here ? undefined : mounted.find(hasTurnedReadOnly);
+  if (turned) throw turnedReadOnly(volumeId, turned);
   // Raw block, or read-only everywhere: the device has grown, and there is nothing else to grow.
   if (!here) return device;
   const fileSystem = parseFileSystem(here.fileSystemType, 'file system');

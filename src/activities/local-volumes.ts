@@ -3,7 +3,18 @@ import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
 import type { VolumeId } from '../domain/volume-id';
-import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
+import {
+  devicesOf,
+  findConnection,
+  findNote,
+  hasTurnedReadOnly,
+  isOf,
+  mountsAt,
+  type NodeParts,
+  nqnOf,
+  placeOf,
+  turnedReadOnly,
+} from './node-parts';
 import { isStale, removeStaleMounts } from './stale-mounts';
 import { type StatsWish, statsOf, type VolumeStats } from './volume-stats';
 
@@ -66,6 +77,7 @@ async function publishMount(parts: NodeParts, wish: PublishWish, { device, note 
   if (!staged || !isOf(device, staged)) {
     throw new Fault('NotStaged', `${volumeId} is not mounted at ${stagingTargetPath}`);
   }
+  if (!readOnly && hasTurnedReadOnly(staged)) throw turnedReadOnly(volumeId, staged);
   await removeStaleMounts(parts, { volumeId, mountPoint: targetPath, device });
   const seen = (await mountsAt(mounts, targetPath)).at(-1);
   if (seen) {
@@ -130,6 +142,11 @@ async function publishDevice(parts: NodeParts, wish: PublishWish, { device, note
   const kept = note.devicesAt.filter((path) => others.includes(path));
   await notes.write({ ...note, devicesAt: [...kept, targetPath] });
   await paths.ensureDeviceNode({ path: targetPath, major, minor });
+  // The numbers of a device that has gone meanwhile may be another volume's next.
+  const { device: now } = await findConnection(parts, note.nqn);
+  if (now?.major === major && now.minor === minor) return;
+  await paths.remove(targetPath);
+  throw lost(volumeId, 'its connection was lost while it was published');
 }
 
 /** Its numbers are nobody's, or another volume's by now. */
@@ -149,9 +166,10 @@ async function unpublish(parts: NodeParts, volumeId: VolumeId, targetPath: strin
   const note = await notes.findOf(volumeId);
   for (let seen = await mountsAt(mounts, targetPath); seen.length > 0; seen = await mountsAt(mounts, targetPath)) {
     const top = seen.at(-1);
-    const isDead = note !== undefined && top !== undefined && (await isStale(mounts, device, top));
+    // Dead mounts of an older driver have no note: what is mounted there reads and writes nothing.
+    const isDead = top !== undefined && (await isStale(mounts, device, top));
     if (device && top && !isDead) requireOurs(top, { volumeId, device, path: targetPath });
-    if (!device && !note) {
+    if (!device && !note && !isDead) {
       throw new Fault(
         'PathNotOurs',
         `${targetPath}: ${top?.source} is mounted there, and nothing is known of ${volumeId}`,

@@ -93,7 +93,7 @@ async function connectVolume(parts: NodeParts, stage: Stage): Promise<ConnectRes
   }
   await fileSystems.setReadOnly(device.path, mode.kind === 'block' && mode.readOnly);
   // Perhaps an earlier try has taken it away.
-  return parts.staleMounts.has(volumeId) ? { recovers: true } : {};
+  return parts.staleMounts.isBegun(volumeId) ? { recovers: true } : {};
 }
 
 /**
@@ -111,7 +111,8 @@ async function requireSameElsewhere(parts: NodeParts, { volumeId, target, mode }
 /** What a note's stage has mounted, and the kernel has given up the device of: after that the next mount finds its place free. */
 async function removeStale(parts: NodeParts, { volumeId, nqn, stagingTargetPath }: StageNote): Promise<void> {
   const { device } = await findConnection(parts, nqn);
-  await removeStaleMounts(parts, { volumeId, mountPoint: stagingTargetPath, device });
+  if (await removeStaleMounts(parts, { volumeId, mountPoint: stagingTargetPath, device }))
+    parts.staleMounts.begin(volumeId);
 }
 
 async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> {
@@ -234,8 +235,8 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
     seen = await mountsAt(mounts, stagingTargetPath)
   ) {
     const top = seen.at(-1);
-    // A device that the kernel gave up is gone from its tables, and its mount is still ours to take away: the note says so.
-    const isDead = note?.mode.kind === 'mount' && top !== undefined && (await isStale(mounts, device, top));
+    // A device that the kernel gave up is gone from its tables; its mount reads and writes nothing, an older driver's without a note too.
+    const isDead = top !== undefined && (await isStale(mounts, device, top));
     const isOurs = isDead || (top && device && isOf(device, top));
     if (!isOurs)
       throw new Fault('PathNotOurs', `${stagingTargetPath}: ${top?.source} is mounted there, not ${volumeId}`);

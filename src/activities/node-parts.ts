@@ -100,3 +100,17 @@ export async function devicesOf(
   }
   return places;
 }
+
+/** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
+export function hasTurnedReadOnly({ options, superOptions }: Mount): boolean {
+  return superOptions.includes('ro') && options.includes('rw');
+}
+
+/** Nothing that is written there arrives: whoever is told so sees to it. */
+export function turnedReadOnly(volumeId: VolumeId, { mountPoint }: Mount): Fault {
+  return new Fault(
+    'NodeToolFailed',
+    `${volumeId}: its file system at ${mountPoint} has become read-only, the kernel has met errors on it: delete the pods that have the ` +
+      'volume here, so that it is unstaged, and check it (fsck)',
+  );
+}

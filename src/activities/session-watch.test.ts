@@ -25,15 +25,18 @@ let nowMs: number;
 let events: SessionEvent[];
 let counts: SessionCounts | undefined;
 let watch: SessionWatch;
+let busy: boolean;
 
 beforeEach(() => {
   staged = [note];
   state = 'live';
   nowMs = 1_000;
   events = [];
+  busy = false;
   watch = createSessionWatch({
     connector: { sessions: async () => new Map(state === undefined ? [] : [[nqn, { state, isOurs: true }]]) },
     notes: { list: async () => staged },
+    isBusy: () => busy,
     nowMs: () => nowMs,
     observe: (event) => events.push(event),
     count: (now) => (counts = now),
@@ -76,6 +79,31 @@ describe('createSessionWatch', () => {
   it('takes one for lost that it finds so when it starts', async () => {
     await lookAt(5_000, 'connecting');
     expect(watch.lostSince(nqn)).toBe(5_000);
+  });
+
+  it.each(['deleting', 'deleting (no IO)', 'dead', undefined])(
+    'takes one that is being unstaged for no loss (%s), and one that goes by itself for one',
+    async (how) => {
+      await lookAt(1_000, 'live');
+      busy = true;
+      await lookAt(2_000, how);
+      expect([events, watch.lostSince(nqn)]).toEqual([[], undefined]);
+      busy = false;
+      await lookAt(3_000, how);
+      expect(events).toEqual([{ kind: 'lost', volumeId, state: how ?? 'gone' }]);
+    },
+  );
+
+  it('tells of a loss also while something is done with the volume', async () => {
+    await lookAt(1_000, 'live');
+    busy = true;
+    await lookAt(2_000, 'connecting');
+    expect(watch.lostSince(nqn)).toBe(2_000);
+  });
+
+  it('takes a first connection that does not succeed for no loss', async () => {
+    for (const is of [undefined, 'new', 'connecting', undefined]) await lookAt(1_000, is);
+    expect([events, counts]).toEqual([[], { live: 0, lost: 0 }]);
   });
 
   it('forgets one that was unstaged, and finds it anew', async () => {

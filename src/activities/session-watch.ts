@@ -24,6 +24,8 @@ export interface SessionWatch {
 interface SessionWatchOptions {
   readonly connector: Pick<ConnectorPort, 'sessions'>;
   readonly notes: Pick<StageNotesPort, 'list'>;
+  /** Whether this process is doing something with the volume just now. */
+  readonly isBusy: (volumeId: VolumeId) => boolean;
   readonly nowMs: () => number;
   readonly observe: (event: SessionEvent) => void;
   readonly count: (counts: SessionCounts) => void;
@@ -32,12 +34,17 @@ interface SessionWatchOptions {
 /** The kernel's word for a session that carries I/O. */
 const LIVE = 'live';
 
+/** The kernel's words for one that is on its way out: `deleting`, `deleting (no IO)`, `dead`. */
+const LEAVING = /^(?:deleting|dead)/;
+
 /**
- * Remembers since when sessions of staged volumes are not live: the kernel shows their state, and not since when. One that was
- * never seen, and is not there, is being made; nobody has lost it.
+ * Remembers since when sessions of staged volumes are not live: the kernel shows their state, and not since when. One that was never live
+ * is being made, and nobody has lost it, unless it is there before this process is; one that goes while this process acts on the
+ * volume is being disconnected.
  */
 export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
-  const { connector, notes, nowMs, observe, count } = options;
+  const { connector, notes, isBusy, nowMs, observe, count } = options;
+  let isFirst = true;
   const seen = new Set<SubsystemNqn>();
   const lost = new Map<SubsystemNqn, number>();
 
@@ -49,7 +56,9 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
       if (since !== undefined) observe({ kind: 'back', volumeId, outageMs: nowMs() - since });
       return;
     }
-    if (since !== undefined || (state === undefined && !seen.has(nqn))) return;
+    if (since !== undefined) return;
+    if (!seen.has(nqn) && (state === undefined || !isFirst)) return;
+    if (isBusy(volumeId) && (state === undefined || LEAVING.test(state))) return;
     lost.set(nqn, nowMs());
     observe({ kind: 'lost', volumeId, state: state ?? 'gone' });
   };
@@ -68,6 +77,7 @@ export function createSessionWatch(options: SessionWatchOptions): SessionWatch {
         lost.delete(nqn);
       }
       for (const { nqn, volumeId } of staged) lookAt(nqn, volumeId, sessions.get(nqn)?.state);
+      isFirst = false;
       const live = [...nqns].filter((nqn) => sessions.get(nqn)?.state === LIVE).length;
       count({ live, lost: lost.size });
     },

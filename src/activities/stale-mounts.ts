@@ -29,16 +29,16 @@ interface Remover extends Pick<NodeParts, 'staleMounts'> {
 
 /**
  * Takes stale mounts away from a place of the volume's, and nothing else that is mounted there: what was written to them is lost
- * already. Throws MountBusy.
+ * already. Returns whether there was one. Throws MountBusy.
  */
 export async function removeStaleMounts(
   { mounts, staleMounts }: Remover,
   { volumeId, mountPoint, device }: Place,
-): Promise<void> {
-  for (;;) {
+): Promise<boolean> {
+  for (let removed = false; ; removed = true) {
     const top = (await mountsAt(mounts, mountPoint)).at(-1);
-    if (!top || !(await isStale(mounts, device, top))) return;
-    staleMounts.found(volumeId);
+    if (!top || !(await isStale(mounts, device, top))) return removed;
+    staleMounts.found(volumeId, top);
     await mounts.unmount(mountPoint);
   }
 }

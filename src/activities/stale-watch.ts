@@ -1,3 +1,4 @@
+import type { Mount } from '../domain/mountinfo';
 import type { VolumeId } from '../domain/volume-id';
 
 /** What becomes of volumes that are mounted without a device, for logs and metrics. */
@@ -5,35 +6,42 @@ export type StaleMountEvent =
   | { readonly kind: 'detected'; readonly volumeId: VolumeId }
   | { readonly kind: 'recovered' | 'recovery-failed'; readonly volumeId: VolumeId };
 
-/** Remembers which volumes are mounted without a device, so that each is told of once, and its end too. */
+/** Remembers what was found, so that each accident is told of once, and what is being mended. */
 export interface StaleMounts {
-  /** A mount without a device was found. */
-  found(volumeId: VolumeId): void;
-  /** The volume is usable again, or the try to make it so has failed. Of one that was in order: nothing. */
+  /** A mount without a device was found; all mounts of one device are one accident. */
+  found(volumeId: VolumeId, mount: Pick<Mount, 'major' | 'minor' | 'source'>): void;
+  /** A stage has taken such a mount away from its place. */
+  begin(volumeId: VolumeId): void;
+  /** Whether one was taken away, by this stage or by one that failed, and the volume is not mounted anew. */
+  isBegun(volumeId: VolumeId): boolean;
+  /** The volume is mounted anew, or the try has failed. Where nothing was begun: nothing. */
   ended(volumeId: VolumeId, result: 'recovered' | 'recovery-failed'): void;
-  /** Whether one was found, and the volume is not usable again. */
-  has(volumeId: VolumeId): boolean;
   /** The volume leaves the node. */
   forget(volumeId: VolumeId): void;
 }
 
 export function createStaleMounts(observe: (event: StaleMountEvent) => void): StaleMounts {
-  const known = new Set<VolumeId>();
+  const known = new Map<VolumeId, Set<string>>();
+  const begun = new Set<VolumeId>();
   return {
-    has: (volumeId) => known.has(volumeId),
-    forget(volumeId) {
-      known.delete(volumeId);
-    },
-    found(volumeId) {
-      if (known.has(volumeId)) return;
-      known.add(volumeId);
+    found(volumeId, { major, minor, source }) {
+      const device = `${major}:${minor} ${source}`;
+      const devices = known.get(volumeId) ?? new Set();
+      if (devices.has(device)) return;
+      known.set(volumeId, devices.add(device));
       observe({ kind: 'detected', volumeId });
     },
+    begin: (volumeId) => void begun.add(volumeId),
+    isBegun: (volumeId) => begun.has(volumeId),
     ended(volumeId, result) {
-      if (!known.has(volumeId)) return;
-      // One that failed is tried again: it is the same mount, and detected no second time.
-      if (result === 'recovered') known.delete(volumeId);
+      if (!begun.has(volumeId)) return;
+      // One that failed is tried again.
+      if (result === 'recovered') begun.delete(volumeId);
       observe({ kind: result, volumeId });
+    },
+    forget(volumeId) {
+      known.delete(volumeId);
+      begun.delete(volumeId);
     },
   };
 }

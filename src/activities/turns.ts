@@ -7,14 +7,19 @@ import type { VolumeId } from '../domain/volume-id';
  */
 export type InTurn = <T>(volumeId: VolumeId, act: () => Promise<T>) => Promise<T>;
 
+interface Busy {
+  /** Whether an act on the volume is under way, or waits. */
+  isBusy(volumeId: VolumeId): boolean;
+}
+
 /**
  * Tries of one volume in this process never overlap. Temporal may give a try up that still runs here (it heard no heartbeat while
  * it was away itself) and begin the next one. Whoever waits is not let go by a cancellation either: as long as an earlier try
  * may take effect, the volume's lock must be held.
  */
-export function createTurns({ longestWaitMs }: { readonly longestWaitMs: number }): InTurn {
+export function createTurns({ longestWaitMs }: { readonly longestWaitMs: number }): InTurn & Busy {
   const last = new Map<VolumeId, Promise<unknown>>();
-  return (volumeId, act) => {
+  const inTurn: InTurn = (volumeId, act) => {
     const askedMs = performance.now();
     const result = (last.get(volumeId) ?? Promise.resolve()).then(() => {
       if (performance.now() - askedMs <= longestWaitMs) return act();
@@ -28,4 +33,5 @@ export function createTurns({ longestWaitMs }: { readonly longestWaitMs: number 
     last.set(volumeId, ended);
     return result;
   };
+  return Object.assign(inTurn, { isBusy: (volumeId: VolumeId) => last.has(volumeId) });
 }

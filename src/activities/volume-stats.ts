@@ -4,7 +4,7 @@ import type { StageNote } from '../adapters/stage-notes/port';
 import { type DataPath, findWhyAbnormal } from '../domain/condition';
 import { Fault } from '../domain/fault';
 import type { VolumeId } from '../domain/volume-id';
-import { findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
+import { findConnection, findNote, hasTurnedReadOnly, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
 import { isStale } from './stale-mounts';
 
 export interface VolumeStats {
@@ -72,7 +72,7 @@ async function mountedStats(
   const seen = all.at(-1);
   if (!seen) throw notThere(volumeId, volumePath);
   const outdated = await isStale(parts.mounts, device, seen);
-  if (outdated) parts.staleMounts.found(volumeId);
+  if (outdated) parts.staleMounts.found(volumeId, seen);
   if (device && !outdated && !all.some((mount) => isOf(device, mount))) throw notThere(volumeId, volumePath);
   if (device && !outdated && !isOf(device, seen)) {
     const abnormal = `${seen.source} is mounted over it at ${volumePath}`;
@@ -112,11 +112,6 @@ async function fileSystemStats({ mounts }: NodeParts, { volumePath, device, abno
     const totalBytes = device?.sizeBytes ?? 0n;
     return { kind: 'mount', totalBytes, fileSystem: undefined, abnormal: abnormal ?? error.message };
   }
-}
-
-/** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
-function hasTurnedReadOnly({ options, superOptions }: Mount): boolean {
-  return superOptions.includes('ro') && options.includes('rw');
 }
 
 function notThere(volumeId: VolumeId, path: string): Fault {

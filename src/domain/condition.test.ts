@@ -16,7 +16,7 @@ describe('findWhyAbnormal', () => {
     [
       'reconnecting',
       { state: 'connecting', lostSinceMs: SINCE },
-      /lost \(connecting\) since 2026-11-21T02:03:04.000Z: .*wait/,
+      /lost \(connecting\), seen since 2026-11-21T02:03:04.000Z: .*wait/,
     ],
     ['reconnecting, just now', { state: 'resetting' }, /lost \(resetting\): /],
     ['read-only', { turnedReadOnly: true, errors: { count: 1, lastMs: SINCE } }, /become read-only: .*fsck/],

@@ -21,7 +21,8 @@ const CHECK = 'check it (fsck) when no pod has it';
 /** What is wrong with a volume on its node, for a person at night; undefined: nothing. */
 export function findWhyAbnormal(dataPath: DataPath): string | undefined {
   const { state, connected, lostSinceMs, outdated, turnedReadOnly, errors } = dataPath;
-  const since = lostSinceMs === undefined ? '' : ` since ${new Date(lostSinceMs).toISOString()}`;
+  // It may have been so before: the node sees what it looks at.
+  const since = lostSinceMs === undefined ? '' : `, seen since ${new Date(lostSinceMs).toISOString()}`;
   if (!connected)
     return `the device is gone: this node has no connection to the volume any more${since}; ${START_AGAIN}`;
   if (state === undefined) return `the device is gone: the connection to the RDS has lost it${since}; ${START_AGAIN}`;

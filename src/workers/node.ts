@@ -31,6 +31,7 @@ import { type CsiServer, startCsiServer } from '../csi/server';
 import type { ObserveRpc } from '../csi/unary';
 import type { Logger } from '../domain/log';
 import type { NodeId } from '../domain/nqn';
+import type { VolumeId } from '../domain/volume-id';
 import type { NodeConfig } from './config/node-config';
 import { observeConnects } from './connects';
 import { startHttpServer } from './http-server';
@@ -126,7 +127,9 @@ function partsOf(
   const mounts = createMounts({ processes });
   const connector = connectorOf(config.connector, { processes, mounts, nodeId, line });
   const notes = createFileNotes({ indexDir: path.join(kubeletDir, 'plugins', driverName, 'stages') });
-  const sessions = watchSessions({ connector, notes, logger, metrics, signal });
+  const inTurn = createTurns({ longestWaitMs: TURN_LIMIT_MS });
+  const isBusy = (volumeId: VolumeId) => inTurn.isBusy(volumeId);
+  const sessions = watchSessions({ connector, notes, isBusy, logger, metrics, signal });
   return {
     nodeId,
     nqnPrefix,
@@ -139,7 +142,7 @@ function partsOf(
     fileSystems: createFileSystems({ processes, mounts }),
     deviceUsers: createDeviceUsers({ processes, kubeletDir }),
     paths: createPaths({ processes, mounts }),
-    inTurn: createTurns({ longestWaitMs: TURN_LIMIT_MS }),
+    inTurn,
     notes,
   };
 }

@@ -4,12 +4,14 @@ import { createStaleMounts, type StaleMounts } from '../activities/stale-watch';
 import type { ConnectorPort } from '../adapters/nvme/port';
 import type { StageNotesPort } from '../adapters/stage-notes/port';
 import type { Logger } from '../domain/log';
+import type { VolumeId } from '../domain/volume-id';
 import type { NodeMetrics } from './metrics';
 
 /** Between two looks at the kernel's tables. */
 const INTERVAL_MS = 2_000;
 
 interface WatchParts {
+  readonly isBusy: (volumeId: VolumeId) => boolean;
   readonly connector: ConnectorPort;
   readonly notes: StageNotesPort;
   readonly logger: Logger;
@@ -18,12 +20,19 @@ interface WatchParts {
 }
 
 /** Looks at the sessions of staged volumes until the process is to end, and tells what happens to them. */
-export function watchSessions({ connector, notes, logger, metrics, signal }: WatchParts): SessionWatch {
+export function watchSessions({ connector, notes, isBusy, logger, metrics, signal }: WatchParts): SessionWatch {
   const observe = (event: SessionEvent): void => {
     metrics.observeSession(event);
     log(logger, event);
   };
-  const watch = createSessionWatch({ connector, notes, observe, nowMs: Date.now, count: metrics.countSessions });
+  const watch = createSessionWatch({
+    connector,
+    notes,
+    isBusy,
+    observe,
+    nowMs: Date.now,
+    count: metrics.countSessions,
+  });
   const run = async (): Promise<void> => {
     while (!signal.aborted) {
       await watch.look().catch((error: unknown) => logger.warn({ error }, 'the sessions could not be looked at'));

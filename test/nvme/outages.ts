@@ -24,32 +24,25 @@ export function outageTests(world: World): void {
         await useVolume(world, await createPodVolume(world.driver, mountOf(undefined, 'ext4'), GIB / 4n)),
         await useVolume(world, await createPodVolume(world.driver, blockOf(), GIB / 4n)),
       ];
-      const outagesBefore = (await world.metric('rds_csi_nvme_outage_duration_seconds_count')) ?? 0;
-      for (const { condition } of used) expect(await condition()).toMatchObject({ abnormal: false });
+      const outages = await watchOutages(world, used);
       const before = used.map(({ kernel }) => kernel());
 
       const cutAt = Date.now();
       const mend = cutPort(4420);
       try {
-        for (const { condition } of used) await untilItSays(condition, /lost \(connecting\) since 20/);
+        await outages.untilLost();
         const stalledAt = used.map(({ writer }) => writer.count());
         await delay(Math.max(0, CUT_MS - (Date.now() - cutAt)));
         expect(used.map(({ writer }) => writer.count())).toEqual(stalledAt);
-        expect(await world.metric('rds_csi_nvme_connections_lost')).toBe(2);
       } finally {
         mend();
       }
-      for (const { volume, writer, condition } of used) {
+      for (const { volume, writer } of used) {
         await untilLive(volume.volumeId);
         await writer.more(5);
         expect(writer.longestMs()).toBeGreaterThan(CUT_MS / 2);
-        await untilItSays(condition, /^connected and answering$/);
       }
-      await waitFor(
-        async () => (await world.metric('rds_csi_nvme_outage_duration_seconds_count')) === outagesBefore + 2,
-        () => 'the metrics know of no outages that are over',
-      );
-      expect(await world.metric('rds_csi_nvme_connections_lost')).toBe(0);
+      await outages.untilOver();
       expect(used.map(({ kernel }) => kernel())).toEqual(before);
       for (const each of used) await finish(world, each);
     });
@@ -59,12 +52,13 @@ export function outageTests(world: World): void {
         await useVolume(world, await createPodVolume(world.driver, mountOf(undefined, 'xfs'))),
         await useVolume(world, await createPodVolume(world.driver, blockOf())),
       ];
+      const outages = await watchOutages(world, used);
       const before = used.map(({ kernel }) => kernel());
       const [grown] = used;
       if (!grown) throw new Error('there is no volume');
       const stoppedAt = Date.now();
       await world.driver.rds.stop();
-      for (const { condition } of used) await untilItSays(condition, /lost \(connecting\)/);
+      await outages.untilLost();
       const capacityRange = { requiredBytes: GIB };
       const { volumeId } = grown.volume;
       const growing = untilDone(() => world.driver.csi.expandVolume({ volumeId, capacityRange }));
@@ -76,7 +70,11 @@ export function outageTests(world: World): void {
       expect((await growing).capacityBytes).toBe(GIB);
       const { volume: created } = await creating;
       await world.driver.csi.deleteVolume({ volumeId: created?.volumeId ?? '' });
-      for (const { writer } of used) await writer.more(5);
+      for (const { writer } of used) {
+        await writer.more(5);
+        expect(writer.longestMs()).toBeGreaterThan(REBOOT_MS / 2);
+      }
+      await outages.untilOver();
       expect(used.map(({ kernel }) => kernel())).toEqual(before);
       await untilDone(() => world.node.csi.expand({ ...grown.pod.expand, capacityRange }));
       for (const each of used) await finish(world, each);
@@ -155,6 +153,28 @@ async function useVolume(world: World, volume: PodVolume) {
 }
 
 type UsedVolume = Awaited<ReturnType<typeof useVolume>>;
+
+/** What conditions and metrics tell of outages of these volumes, from now on. */
+async function watchOutages(world: World, used: readonly UsedVolume[]) {
+  const count = async () => (await world.metric('rds_csi_nvme_outage_duration_seconds_count')) ?? 0;
+  const lost = async () => (await world.metric('rds_csi_nvme_connections_lost')) ?? 0;
+  const before = await count();
+  for (const { condition } of used) expect(await condition()).toMatchObject({ abnormal: false });
+  return {
+    async untilLost() {
+      for (const { condition } of used) await untilItSays(condition, /lost \(connecting\), seen since 20/);
+      expect(await lost()).toBe(used.length);
+    },
+    async untilOver() {
+      for (const { condition } of used) await untilItSays(condition, /^connected and answering$/);
+      await waitFor(
+        async () => (await count()) === before + used.length,
+        async () => `the metrics know of ${await count()} outages that are over, not of ${before + used.length}`,
+      );
+      expect(await lost()).toBe(0);
+    },
+  };
+}
 
 async function untilItSays(condition: UsedVolume['condition'], expected: RegExp): Promise<void> {
   const isSaid = async () => expected.test((await condition())?.message ?? '');

@@ -4,6 +4,8 @@ import { Fault } from '../../domain/fault';
 import type { Mount } from '../../domain/mountinfo';
 import { messageOf } from './proc';
 
+const NVME_DEVICE = /^\/dev\/nvme[0-9]+n[0-9]+$/;
+
 export interface DeviceNumbers {
   readonly major: number;
   readonly minor: number;
@@ -36,7 +38,11 @@ export function isMountOf(mount: Mount, device: DeviceNumbers & { readonly devic
 
 /** Whether the kernel lists the device of a mount. A list that cannot be read tells nothing: NodeToolFailed. */
 export async function hasDevice(sysRoot: string, { fileSystemType, major, minor, source }: Mount): Promise<boolean> {
-  if (fileSystemType === 'btrfs') return (await namesIn(`${sysRoot}/class/block`)).includes(path.basename(source));
+  if (fileSystemType === 'btrfs') {
+    // Its mounts have numbers of their own. Other names than NVMe's (/dev/mapper/…) are not sysfs's.
+    if (!NVME_DEVICE.test(source)) return true;
+    return (await namesIn(`${sysRoot}/class/block`)).includes(path.basename(source));
+  }
   return major === 0 || (await namesIn(`${sysRoot}/dev/block`)).includes(`${major}:${minor}`);
 }
 

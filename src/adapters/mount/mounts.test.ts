@@ -180,6 +180,7 @@ describe('hasDevice', () => {
     ['one that is gone', '2 1 259:1 / /a rw - ext4 /dev/nvme0n1 rw', ['259:2 nvme0n2'], false],
     ['btrfs, which has a number of its own', '2 1 0:45 / /a rw - btrfs /dev/nvme0n1 rw', ['259:1 nvme0n1'], true],
     ['btrfs, gone', '2 1 0:45 / /a rw - btrfs /dev/nvme0n1 rw', ['259:2 nvme0n2'], false],
+    ['btrfs by another name', '2 1 0:45 / /a rw - btrfs /dev/mapper/vg-root rw', ['254:0 dm-0'], true],
     ['what is on no device', '2 1 0:40 / /a rw - tmpfs tmpfs rw', [], true],
   ])('%s', async (_fact, line, devices, expected) => {
     const mount = mountOf(line);

@@ -47,6 +47,17 @@ describe('a note', () => {
     expect(await notes.list()).toEqual([]);
   });
 
+  it('that cannot be read keeps none of another volume from being listed', async () => {
+    const other = noteOf({
+      volumeId: parseVolumeId('pvc-0f9d1ac4-7c1b-4a5e-9d59-3a3a6f3f0a12'),
+      stagingTargetPath: path.join(folder, 'other'),
+    });
+    for (const note of [noteOf(), other]) await notes.write(note);
+    writeFileSync(`${stagingTargetPath}.rds-csi.json`, '');
+    await expect(notes.find(stagingTargetPath)).rejects.toThrow(stagingTargetPath);
+    expect(await notes.list()).toEqual([other]);
+  });
+
   it('is read back as it was written, by its path and by its volume, after a restart too', async () => {
     await notes.write(noteOf());
     await notes.write(noteOf({ mountedBy: 'run-2', mode: { kind: 'block', readOnly: true }, devicesAt: ['/a/b'] }));

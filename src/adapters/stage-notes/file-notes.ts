@@ -67,7 +67,7 @@ export function createFileNotes({ indexDir }: { readonly indexDir: string }): St
     findOf,
 
     async list() {
-      const notes = await Promise.all((await volumesIn(indexDir)).map(findOf));
+      const notes = await Promise.all((await volumesIn(indexDir)).map((each) => findOf(each).catch(() => undefined)));
       return notes.filter((note) => note !== undefined);
     },
 

@@ -47,7 +47,7 @@ export interface StageNotesPort {
    * trouble is not another's.
    */
   listWithDeviceAt(path: string): Promise<readonly StageNote[]>;
-  /** Of all volumes, the latest stage of each. */
+  /** Of all volumes, the latest stage of each. Those that cannot be read are left out, as above. */
   list(): Promise<readonly StageNote[]>;
   write(note: StageNote): Promise<void>;
   /**

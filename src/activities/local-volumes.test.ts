@@ -1,0 +1,208 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Mount } from '../adapters/mount/port';
+import type { Device } from '../adapters/nvme/port';
+import type { StageNote } from '../adapters/stage-notes/port';
+import { Fault } from '../domain/fault';
+import { parseNodeId, parseNqnPrefix, subsystemNqnOf } from '../domain/nqn';
+import { parseBytes } from '../domain/size';
+import { parseVolumeId } from '../domain/volume-id';
+import { growVolume } from './grow-volume';
+import { createLocalVolumes } from './local-volumes';
+import { createNodeActivities } from './node-activities';
+import type { NodeParts } from './node-parts';
+import { createStaleMounts, type StaleMountEvent } from './stale-watch';
+import { createTurns } from './turns';
+
+/** What a kernel and a disk would have to be caught at: here they are told when to change. */
+const volumeId = parseVolumeId('pvc-00000000-0000-4000-8000-000000000001');
+const nqnPrefix = parseNqnPrefix('nqn.2000-02.com.mikrotik:', 'nqnPrefix');
+const nqn = subsystemNqnOf(nqnPrefix, volumeId);
+const nodeId = parseNodeId('node-a', 'nodeId');
+const KUBELET = '/var/lib/kubelet';
+const STAGING = `${KUBELET}/x/globalmount`;
+const TARGET = `${KUBELET}/pods/p/mount`;
+const GIB = parseBytes(2n ** 30n, 'size');
+
+const deviceOf = (minor: number): Device => ({
+  nqn,
+  path: `/dev/nvme0n${minor}`,
+  major: 259,
+  minor,
+  sizeBytes: GIB,
+  state: 'live',
+});
+const mountOf = (mountPoint: string, minor: number, superOptions: readonly string[] = ['rw']): Mount => ({
+  id: minor,
+  parentId: 1,
+  major: 259,
+  minor,
+  root: '/',
+  mountPoint,
+  options: ['rw'],
+  superOptions,
+  fileSystemType: 'ext4',
+  source: `/dev/nvme0n${minor}`,
+});
+
+/** A node with one volume, mounted as ext4 or raw. */
+function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly mounts: Mount[] }) {
+  const fileSystem = { fileSystem: 'ext4', mountFlags: [], readOnly: false } as const;
+  const note: StageNote = {
+    volumeId,
+    nodeId,
+    nqn,
+    stagingTargetPath: STAGING,
+    mode: kind === 'mount' ? { kind, ...fileSystem } : { kind, readOnly: false },
+    connectedBy: 'run',
+    mountedBy: 'run',
+    madeBy: 'run',
+    devicesAt: [],
+    readOnlyAt: [],
+  };
+  const events: StaleMountEvent['kind'][] = [];
+  const node = {
+    device: deviceOf(1) as Device | undefined,
+    grown: 0,
+    nodeAt: new Map<string, Device>(),
+    onMknod: () => {},
+  };
+  const parts = {
+    nodeId,
+    nqnPrefix,
+    kubeletDir: KUBELET,
+    inTurn: createTurns({ longestWaitMs: 1_000 }),
+    demand: { require: () => undefined },
+    lostSince: () => undefined,
+    staleMounts: createStaleMounts(({ kind: what }) => events.push(what)),
+    connector: {
+      find: async () => node.device,
+      findNqnOf: async () => undefined,
+      connect: async () => ({ device: node.device, connectedNow: false }),
+      rescan: async () => node.device,
+    },
+    mounts: {
+      list: async () => [...mounts],
+      hasDevice: async ({ minor }: Mount) => minor === node.device?.minor,
+      findErrors: async () => undefined,
+      stats: async () => ({ totalBytes: 1n, freeBytes: 1n, availableBytes: 1n, totalInodes: 1n, freeInodes: 1n }),
+      unmount: async (place: string) =>
+        void mounts.splice(
+          mounts.findLastIndex((each) => each.mountPoint === place),
+          1,
+        ),
+      mountDevice: async ({ mountPoint }: { mountPoint: string }) =>
+        void mounts.push(mountOf(mountPoint, node.device?.minor ?? 0)),
+    },
+    fileSystems: {
+      setReadOnly: async () => undefined,
+      inspect: async () => ({ kind: 'file-system', type: 'ext4' }),
+      grow: async () => void (node.grown += 1),
+    },
+    notes: {
+      find: async () => note,
+      findOf: async () => note,
+      listOf: async () => [note],
+      write: async () => undefined,
+      isFormatting: async () => false,
+    },
+    paths: {
+      resolveBelow: async (place: string) => place,
+      find: async (place: string) => {
+        const made = node.nodeAt.get(place);
+        return made ? { kind: 'block-device', major: made.major, minor: made.minor } : undefined;
+      },
+      ensureDirectory: async () => undefined,
+      ensureDeviceNode: async ({ path, minor }: { path: string; minor: number }) => {
+        node.nodeAt.set(path, deviceOf(minor));
+        node.onMknod();
+      },
+      remove: async (place: string) => void node.nodeAt.delete(place),
+    },
+    // What is not here is not to be called.
+  } as unknown as NodeParts;
+  return { node, parts, events, mounts };
+}
+
+const kindOf = async (act: Promise<unknown>): Promise<string> =>
+  act.then(
+    () => 'OK',
+    (error: unknown) => (error instanceof Fault ? error.kind : String(error)),
+  );
+const publish = (parts: NodeParts, kind: 'mount' | 'block') =>
+  createLocalVolumes(parts).publish({
+    volumeId,
+    stagingTargetPath: STAGING,
+    targetPath: TARGET,
+    kind,
+    readOnly: false,
+    exclusive: false,
+  });
+
+describe('a stale mount that a pod still has after the recovery', () => {
+  it('is told once, and later stages have nothing to recover', async () => {
+    const old = `${KUBELET}/pods/old/mount`;
+    const { node, parts, events } = nodeWith({ kind: 'mount', mounts: [mountOf(STAGING, 1), mountOf(old, 1)] });
+    node.device = deviceOf(2);
+    const stage = async (runId: string) => {
+      const activities = createNodeActivities(parts);
+      const step = {
+        volumeId,
+        nodeId,
+        stagingTargetPath: STAGING,
+        runId,
+        mode: { kind: 'mount', fileSystem: 'ext4', mountFlags: [], mkfsOptions: [], readOnly: false } as const,
+        target: { nqn, address: '10.0.0.1', port: 4420, filePath: '/p/x.img', ctrlLossTmo: 5, reconnectDelay: 1 },
+      };
+      const connected = await activities.connectVolume(step);
+      await activities.prepareFileSystem(step);
+      await activities.mountStaging(step);
+      return connected;
+    };
+    expect(await stage('one')).toEqual({ recovers: true });
+    const { abnormal } = await createLocalVolumes(parts).stats({
+      volumeId,
+      volumePath: old,
+      stagingTargetPath: undefined,
+    });
+    expect(abnormal).toMatch(/another one now/);
+    expect([await stage('two'), await stage('three')]).toEqual([{}, {}]);
+    expect(events).toEqual(['detected', 'recovered']);
+  });
+});
+
+describe('a file system that the kernel has made read-only', () => {
+  it('is not said to be grown', async () => {
+    const { node, parts } = nodeWith({ kind: 'mount', mounts: [mountOf(STAGING, 1, ['ro', 'errors=remount-ro'])] });
+    expect(await kindOf(growVolume(parts, { volumeId, volumePath: STAGING, leastBytes: GIB }))).toBe('NodeToolFailed');
+    expect(node.grown).toBe(0);
+  });
+
+  it('is not published for writing', async () => {
+    const { parts, mounts } = nodeWith({ kind: 'mount', mounts: [mountOf(STAGING, 1, ['ro'])] });
+    await expect(publish(parts, 'mount')).rejects.toThrow(/has become read-only.*fsck/);
+    expect(mounts).toHaveLength(1);
+  });
+});
+
+describe('raw block', () => {
+  it('is published as the device that it is', async () => {
+    const { node, parts } = nodeWith({ kind: 'block', mounts: [] });
+    await publish(parts, 'block');
+    expect(node.nodeAt.get(TARGET)).toMatchObject({ minor: 1 });
+  });
+
+  it.each<[string, Device | undefined]>([
+    ['is gone', undefined],
+    ['has another number', deviceOf(2)],
+  ])(
+    'is not published if its device %s when its node is made: that may be another volume’s by then',
+    async (_fact, then) => {
+      const { node, parts } = nodeWith({ kind: 'block', mounts: [] });
+      node.onMknod = () => {
+        node.device = then;
+      };
+      expect(await kindOf(publish(parts, 'block'))).toBe('StageLost');
+      expect(node.nodeAt.size).toBe(0);
+    },
+  );
+});
