@@ -58,6 +58,8 @@ export const FAULTS = {
   NodeToolMissing: final('FAILED_PRECONDITION'),
   /** A program or system call of the node failed, in its own words. */
   NodeToolFailed: final('INTERNAL'),
+  /** A program of the node crashed, or was killed (nvme-cli does so where sessions come and go at once; the kernel, for want of memory). */
+  NodeToolCrashed: passing('UNAVAILABLE'),
   /** Something on the node did not answer in time: a dead mount, a device that hangs. */
   NodeTimeout: passing('UNAVAILABLE'),
   /** The node cannot connect to the volume's export now. */

@@ -24,7 +24,7 @@ export interface CommandResult {
 export interface ProcessPort {
   /**
    * The result, whatever the exit code: what it means is the caller's to say. Throws NodeToolMissing, NodeTimeout (it did not end
-   * in time; one that hangs in the kernel is left behind), NodeToolFailed (a signal ended it, or it printed without end).
+   * in time; one that hangs in the kernel is left behind), NodeToolCrashed (a signal ended it), NodeToolFailed (it printed without end).
    */
   run(command: Command): Promise<CommandResult>;
 }

@@ -67,7 +67,7 @@ describe('processes', () => {
     const fault = await faultOf(
       processes.run(node('process.kill(process.pid, "SIGTERM"); setInterval(() => {}, 1000)')),
     );
-    expect(fault).toMatchObject({ kind: 'NodeToolFailed', message: expect.stringContaining('was ended by SIGTERM') });
+    expect(fault).toMatchObject({ kind: 'NodeToolCrashed', message: expect.stringContaining('was ended by SIGTERM') });
   });
 
   it('ends what prints without end', async () => {

@@ -130,7 +130,7 @@ function resultOf({ file, limitMs }: Command, ending: Ending, output: Output): C
     throw new Fault('NodeToolFailed', `${file} printed more than ${MOST_OUTPUT_BYTES} bytes`);
   }
   if (ending.kind === 'signalled') {
-    throw new Fault('NodeToolFailed', `${file} was ended by ${ending.signal}${saying(output)}`);
+    throw new Fault('NodeToolCrashed', `${file} was ended by ${ending.signal}${saying(output)}`);
   }
   const hangs = ending.hanging ? ', and hangs in the kernel' : '';
   throw new Fault('NodeTimeout', `${file} did not end within ${limitMs / 1_000} s${hangs}${saying(output)}`);
