@@ -2,6 +2,7 @@ import type { FileSystemsPort, Mount, MountPort, PathsPort } from '../adapters/m
 import type { ConnectorPort, Device } from '../adapters/nvme/port';
 import type { StageNote, StageNotesPort } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
+import { isMountOf } from '../domain/mountinfo';
 import { type NodeId, type NqnPrefix, type SubsystemNqn, subsystemNqnOf } from '../domain/nqn';
 import type { VolumeId } from '../domain/volume-id';
 import type { StageDemand } from './stage-demand';
@@ -35,10 +36,9 @@ export async function mountsAt(mounts: Pick<MountPort, 'list'>, mountPoint: stri
   return (await mounts.list()).filter((mount) => mount.mountPoint === mountPoint);
 }
 
-/** Whether a mount shows this device. Mounts of btrfs have numbers of their own, so there the source tells. */
+/** Whether a mount shows this device. */
 export function isOf(device: Device, mount: Mount): boolean {
-  if (mount.fileSystemType === 'btrfs') return mount.source === device.path;
-  return mount.major === device.major && mount.minor === device.minor;
+  return isMountOf(mount, device);
 }
 
 /** The note of a stage of this volume. One of another volume at the same path: StagedDifferently. */

@@ -49,6 +49,20 @@ export function findMountOf(mounts: readonly Mount[], path: string): Mount | und
   return nearest && findTopmost(mounts, nearest.mountPoint);
 }
 
+/** A block device, as the kernel and /dev know it. */
+export interface MountedDevice {
+  readonly major: number;
+  readonly minor: number;
+  /** `/dev/nvme0n1`. */
+  readonly path: string;
+}
+
+/** Whether a mount is of that device. btrfs shows numbers of its own (major 0): there the device's name has to do. */
+export function isMountOf(mount: Mount, { major, minor, path }: MountedDevice): boolean {
+  if (mount.fileSystemType === 'btrfs') return mount.source === path;
+  return mount.major === major && mount.minor === minor;
+}
+
 /** Whether an absolute path is `folder` or lies below it. Looks at the texts alone. */
 export function isAtOrBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);

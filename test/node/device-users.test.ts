@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { parseDeviceNumber } from '../../src/adapters/mount/device-numbers';
 import { createDeviceUsers } from '../../src/adapters/mount/device-users';
 import { createProcesses } from '../../src/adapters/process/processes';
+import { deviceNumbersOf } from '../../src/domain/nvme-sysfs';
 import { startHangingMount } from '../kit/hanging-mount';
 import { createNodeLab, describeAsRoot, type NodeLab } from '../kit/loop';
 
@@ -35,7 +35,7 @@ async function open(path: string): Promise<number> {
   return child.pid ?? 0;
 }
 
-const numbersOf = (path: string) => parseDeviceNumber(lstatSync(path, { bigint: true }).rdev);
+const numbersOf = (path: string) => deviceNumbersOf(lstatSync(path, { bigint: true }).rdev);
 
 function deviceNode(path: string, of: string): string {
   const { major, minor } = numbersOf(of);

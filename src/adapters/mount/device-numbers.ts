@@ -2,14 +2,10 @@ import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Fault } from '../../domain/fault';
 import type { Mount } from '../../domain/mountinfo';
+import { type DeviceNumbers, deviceNumbersOf } from '../../domain/nvme-sysfs';
 import { messageOf } from './proc';
 
 const NVME_DEVICE = /^\/dev\/nvme[0-9]+n[0-9]+$/;
-
-export interface DeviceNumbers {
-  readonly major: number;
-  readonly minor: number;
-}
 
 /** A block device's numbers. Looks at its node in /dev alone, and not at the device. Throws NodeToolFailed if it is none. */
 export async function numbersOf(devicePath: string): Promise<DeviceNumbers> {
@@ -20,20 +16,7 @@ export async function numbersOf(devicePath: string): Promise<DeviceNumbers> {
     },
   );
   if (!isBlockDevice) throw new Fault('NodeToolFailed', `${devicePath} is no block device`);
-  return parseDeviceNumber(rdev);
-}
-
-/** dev_t as the C library packs it (makedev(3)). */
-export function parseDeviceNumber(rdev: bigint): DeviceNumbers {
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
-  return { major: Number(major), minor: Number(minor) };
-}
-
-/** Whether a mount is of that device. btrfs shows numbers of its own (major 0): there the device's name has to do. */
-export function isMountOf(mount: Mount, device: DeviceNumbers & { readonly devicePath: string }): boolean {
-  if (mount.fileSystemType === 'btrfs') return mount.source === device.devicePath;
-  return mount.major === device.major && mount.minor === device.minor;
+  return deviceNumbersOf(rdev);
 }
 
 /** Whether the kernel lists the device of a mount. A list that cannot be read tells nothing: NodeToolFailed. */

@@ -2,10 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DeviceContent, formatContent } from '../../domain/device-content';
 import { Fault } from '../../domain/fault';
+import { isMountOf } from '../../domain/mountinfo';
 import { type Bytes, parseBytes, TIB } from '../../domain/size';
 import type { CommandResult, ProcessLanesPort } from '../process/port';
 import { createDeviceContents, type DeviceContents, laneOf } from './device-content';
-import { isMountOf, numbersOf } from './device-numbers';
+import { numbersOf } from './device-numbers';
 import { growFileSystem } from './grow';
 import { mkfsCommand } from './mkfs';
 import { formatDeviceUsers } from './mount-users';
@@ -112,7 +113,7 @@ async function requireUnused({ contents, procRoot }: Context, devicePath: string
   if (!(await contents.isHeld(devicePath))) return;
   const users = await formatDeviceUsers({
     procRoot,
-    isDevice: (mount) => isMountOf(mount, { ...numbers, devicePath }),
+    isDevice: (mount) => isMountOf(mount, { ...numbers, path: devicePath }),
   });
   throw new Fault('MountBusy', `${devicePath} is still in use${users}`);
 }

@@ -1,10 +1,10 @@
 import { Fault } from '../../domain/fault';
 import type { FileSystem } from '../../domain/file-system';
 import { type FileSystemSize, parseExtSize, parseXfsSize } from '../../domain/file-system-size';
-import { findTopmost } from '../../domain/mountinfo';
+import { findTopmost, isMountOf } from '../../domain/mountinfo';
 import { formatBytes } from '../../domain/size';
 import type { ProcessPort } from '../process/port';
-import { isMountOf, numbersOf } from './device-numbers';
+import { numbersOf } from './device-numbers';
 import type { FileSystemsPort, MountPort } from './port';
 
 const QUICK_LIMIT_MS = 20_000;
@@ -86,7 +86,7 @@ function laneOf({ mountPoint }: Grow): string {
 async function requireMounted({ mounts }: Context, { devicePath, mountPoint, fileSystem }: Grow): Promise<void> {
   const numbers = await numbersOf(devicePath);
   const top = findTopmost(await mounts.list(), mountPoint);
-  if (top && top.fileSystemType === fileSystem && isMountOf(top, { ...numbers, devicePath })) return;
+  if (top && top.fileSystemType === fileSystem && isMountOf(top, { ...numbers, path: devicePath })) return;
   const there = top ? `${top.source} (${top.fileSystemType}, ${top.major}:${top.minor}) is` : 'nothing is';
   throw new Fault(
     'DeviceMismatch',

@@ -1,8 +1,8 @@
 import { Fault } from '../../domain/fault';
-import { findMountOf, findTopmost, type Mount } from '../../domain/mountinfo';
+import { findMountOf, findTopmost, isMountOf, type Mount } from '../../domain/mountinfo';
 import { formatUntrusted } from '../../domain/text';
 import type { CommandResult, ProcessLanesPort } from '../process/port';
-import { hasDevice, isMountOf, numbersOf } from './device-numbers';
+import { hasDevice, numbersOf } from './device-numbers';
 import { findErrors } from './file-system-errors';
 import { formatMountUsers } from './mount-users';
 import type { FileSystemStats, MountPort } from './port';
@@ -74,7 +74,7 @@ async function mountDevice(context: Context, mount: DeviceMount): Promise<void> 
     throw isHeld ? await heldByStaleMounts(context, devicePath, error) : error;
   }
   const made = findTopmost(await readMounts(context.procRoot), mountPoint);
-  const isDevice = made && isMountOf(made, { ...numbers, devicePath });
+  const isDevice = made && isMountOf(made, { ...numbers, path: devicePath });
   if (isDevice && made.fileSystemType === fileSystem && isReadOnly(made) === readOnly) return;
   if (isDevice) await unmount(context, mountPoint);
   throw new Fault(

@@ -3,9 +3,9 @@ import { lstat, mkdir, open, realpath, rmdir, unlink } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import { Fault } from '../../domain/fault';
 import { findTopmost, isAtOrBelow, type Mount } from '../../domain/mountinfo';
+import { deviceNumbersOf } from '../../domain/nvme-sysfs';
 import { formatUntrusted } from '../../domain/text';
 import type { ProcessLanesPort, ProcessPort } from '../process/port';
-import { parseDeviceNumber } from './device-numbers';
 import { createMounts } from './mounts';
 import type { MountPort, PathEntry, PathsPort } from './port';
 import { codeOf, messageOf } from './proc';
@@ -214,7 +214,7 @@ async function findStatus(path: string): Promise<BigIntStats | undefined> {
 }
 
 function entryOf(status: BigIntStats): PathEntry {
-  if (status.isBlockDevice()) return { kind: 'block-device', ...parseDeviceNumber(status.rdev) };
+  if (status.isBlockDevice()) return { kind: 'block-device', ...deviceNumbersOf(status.rdev) };
   if (status.isSymbolicLink()) return { kind: 'link' };
   if (status.isDirectory()) return { kind: 'directory' };
   return { kind: status.isFile() ? 'file' : 'other' };

@@ -1,4 +1,5 @@
 import { Fault } from '../../domain/fault';
+import { isMountOf } from '../../domain/mountinfo';
 import { findDeviceNumbers } from '../../domain/nvme-sysfs';
 import type { MountPort } from '../mount/port';
 import type { DeviceTree } from './block-device';
@@ -31,11 +32,8 @@ async function findHolders({ tree, mounts }: HolderSources, deviceName: string):
     const folder = `${tree.sysRoot}/class/block/${name}`;
     for (const holder of await namesIn(`${folder}/holders`)) found.push(`${holder} is on ${name}`);
     const numbers = findDeviceNumbers((await findAttribute(`${folder}/dev`)) ?? '');
-    const here = mounted.filter(({ major, minor, fileSystemType, source }) =>
-      fileSystemType === 'btrfs'
-        ? source === `${tree.devRoot}/${name}`
-        : major === numbers?.major && minor === numbers.minor,
-    );
+    const device = { major: numbers?.major ?? -1, minor: numbers?.minor ?? -1, path: `${tree.devRoot}/${name}` };
+    const here = mounted.filter((mount) => isMountOf(mount, device));
     for (const { mountPoint } of here) found.push(`${name} is mounted at ${mountPoint}`);
     const isElsewhere = here.length === 0 && inKernel.includes(name);
     if (isElsewhere) found.push(`${name} is mounted, in another mount namespace or as a device that is gone`);
