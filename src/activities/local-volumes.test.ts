@@ -47,7 +47,7 @@ const mountOf = (mountPoint: string, minor: number, superOptions: readonly strin
 /** A node with one volume, mounted as ext4 or raw. */
 function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly mounts: Mount[] }) {
   const fileSystem = { fileSystem: 'ext4', mountFlags: [], readOnly: false } as const;
-  const note: StageNote = {
+  let note: StageNote = {
     volumeId,
     nodeId,
     nqn,
@@ -102,7 +102,10 @@ function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly
       find: async () => note,
       findOf: async () => note,
       listOf: async () => [note],
-      write: async () => undefined,
+      listWithDeviceAt: async () => [note],
+      write: async (written: StageNote) => {
+        note = written;
+      },
       isFormatting: async () => false,
     },
     paths: {
@@ -128,11 +131,11 @@ const kindOf = async (act: Promise<unknown>): Promise<string> =>
     () => 'OK',
     (error: unknown) => (error instanceof Fault ? error.kind : String(error)),
   );
-const publish = (parts: NodeParts, kind: 'mount' | 'block') =>
+const publish = (parts: NodeParts, kind: 'mount' | 'block', targetPath = TARGET) =>
   createLocalVolumes(parts).publish({
     volumeId,
     stagingTargetPath: STAGING,
-    targetPath: TARGET,
+    targetPath,
     kind,
     readOnly: false,
     exclusive: false,
@@ -189,6 +192,16 @@ describe('raw block', () => {
     const { node, parts } = nodeWith({ kind: 'block', mounts: [] });
     await publish(parts, 'block');
     expect(node.nodeAt.get(TARGET)).toMatchObject({ minor: 1 });
+  });
+
+  it('is published anew where an earlier device was, also after it was published elsewhere', async () => {
+    const { node, parts } = nodeWith({ kind: 'block', mounts: [] });
+    await publish(parts, 'block');
+    node.device = deviceOf(2);
+    await publish(parts, 'block', `${TARGET}-2`);
+    expect(node.nodeAt.get(TARGET)).toMatchObject({ minor: 1 });
+    await publish(parts, 'block');
+    expect([...node.nodeAt.values()].map(({ minor }) => minor)).toEqual([2, 2]);
   });
 
   it.each<[string, Device | undefined]>([

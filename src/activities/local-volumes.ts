@@ -139,7 +139,11 @@ async function publishDevice(parts: NodeParts, wish: PublishWish, { device, note
   }
   const others = (await devicesOf(parts, note, device)).filter((path) => path !== targetPath);
   requireAlone(wish, others);
-  const kept = note.devicesAt.filter((path) => others.includes(path));
+  // Those of an earlier device too: they are ours to take away.
+  const kept: string[] = [];
+  for (const path of note.devicesAt) {
+    if (path !== targetPath && (await paths.find(path))?.kind === 'block-device') kept.push(path);
+  }
   await notes.write({ ...note, devicesAt: [...kept, targetPath] });
   await paths.ensureDeviceNode({ path: targetPath, major, minor });
   // The numbers of a device that has gone meanwhile may be another volume's next.

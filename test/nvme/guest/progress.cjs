@@ -14,8 +14,10 @@ module.exports = class ProgressReporter {
     this.say(`begins: ${fullName}`);
   }
 
-  onTestCaseResult(_test, { fullName, status, duration }) {
+  onTestCaseResult(_test, { fullName, status, duration, failureMessages }) {
     this.say(`${status} in ${Math.round((duration ?? 0) / 1000)} s: ${fullName}`);
+    // jest tells why at the end of all, which may be long after.
+    for (const message of failureMessages) this.say(message);
   }
 
   say(line) {
