@@ -17,6 +17,11 @@ const ABORTED_LIMIT_MS = 240_000;
 
 export type PodVolume = Awaited<ReturnType<typeof createPodVolume>>;
 
+/** For docs/performance.md: no test asserts a time that a machine decides. */
+export function report(what: string, ms: number): void {
+  process.stderr.write(`measured: ${what}: ${(ms / 1_000).toFixed(1)} s\n`);
+}
+
 /** Given back in the kubelet's order, deleted, and nothing of it left in any table of the kernel. */
 export async function end(volume: PodVolume, node: Node): Promise<void> {
   await volume.end(node);

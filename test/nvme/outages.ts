@@ -41,6 +41,7 @@ export function outageTests(world: World): void {
         await untilLive(volume.volumeId);
         await writer.more(5);
         expect(writer.longestMs()).toBeGreaterThan(CUT_MS / 2);
+        report('longest write, the port cut for 30 s', writer.longestMs());
       }
       await outages.untilOver();
       expect(used.map(({ kernel }) => kernel())).toEqual(before);
@@ -73,6 +74,7 @@ export function outageTests(world: World): void {
       for (const { writer } of used) {
         await writer.more(5);
         expect(writer.longestMs()).toBeGreaterThan(REBOOT_MS / 2);
+        report('longest write, the RDS away for 60 s', writer.longestMs());
       }
       await outages.untilOver();
       expect(used.map(({ kernel }) => kernel())).toEqual(before);
@@ -101,6 +103,11 @@ export function outageTests(world: World): void {
         await writer.more(5);
       }
       expect(kernel()).toEqual(before);
+      report('longest write, the node’s process killed and upgraded', writer.longestMs(from));
+      report(
+        'longest write of a disk that the driver has nothing to do with, meanwhile',
+        world.bystander.longestMs(bystanderFrom),
+      );
       // What the machine itself lets wait, both meet.
       expect(writer.longestMs(from)).toBeLessThan(world.bystander.longestMs(bystanderFrom) + 1_000);
       await finish(world, used);
