@@ -66,6 +66,36 @@ describeAsRoot('who has a device', () => {
     ]);
   }, 60_000);
 
+  it('is not known while a loop device has a path of another mount namespace, whatever that path names here', async () => {
+    const [device, another] = [1, 2].map(() => lab.loop(8 * MIB).path);
+    if (!device || !another) throw new Error('there are no devices');
+    const kubeletDir = lab.directory('kubelet');
+    const users = createDeviceUsers({ processes, kubeletDir });
+    /** The machine may have more that cannot be looked at. */
+    const find = async () => {
+      const [use] = await users.find([numbersOf(device)]);
+      return { users: use?.users, unknown: use?.unknown.filter((text) => text.includes(lab.folder)) };
+    };
+    // The two of the lab are on files: nobody's use, and nothing unknown.
+    expect(await find()).toEqual({ users: [], unknown: [] });
+
+    const place = deviceNode(join(lab.directory('dev'), 'xvda'), another);
+    const { major, minor } = numbersOf(device);
+    const script = `mount -t tmpfs none "$1" && mknod "$2" b ${major} ${minor} && losetup --find --show "$2" && exec sleep 60`;
+    const args = ['--mount', 'sh', '-c', script, 'sh', join(place, '..'), place];
+    // It goes on: the mounts of a namespace end with its last process, and then the path is without their places.
+    const child = spawn('unshare', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    const [told] = await once(child.stdout, 'data');
+    const loop = String(told).trim();
+    try {
+      const unknown = `${loop.slice('/dev/'.length)} is on ${place}, which cannot be looked at`;
+      expect(await find()).toEqual({ users: [], unknown: [expect.stringContaining(unknown)] });
+    } finally {
+      execFileSync('losetup', ['--detach', loop]);
+    }
+  }, 60_000);
+
   it('is found where its device node is bound', async () => {
     const device = lab.loop(8 * MIB).path;
     const target = join(lab.directory('kubelet/pods/uid/volumeDevices/csi'), 'pv');

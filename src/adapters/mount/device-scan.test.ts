@@ -1,7 +1,17 @@
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { deviceNumbersOf } from '../../domain/nvme-sysfs';
 import { scanDevices } from './device-scan';
 
 /** A machine's tables in a folder. Device nodes are files whose text says what they are: only root could make real ones. */
@@ -9,6 +19,8 @@ class FakeMachine {
   readonly root = realpathSync(mkdtempSync(path.join(tmpdir(), 'machine-')));
   readonly looked: string[] = [];
   readonly unreadable = new Set<string>();
+  readonly loops: string[] = [];
+  losetup = () => this.loops.join('');
 
   constructor() {
     this.write('sys/devices/subsys/nvme1n1/dev', '259:3\n');
@@ -46,6 +58,14 @@ class FakeMachine {
     for (const [file, text] of Object.entries(files)) this.link(`proc/${pid}/task/${thread}/fd/${file}`, text);
   }
 
+  /** A loop device on a file, with the path that the kernel has of it. */
+  loop(name: string, backing: string, file = backing): void {
+    this.write(`sys/block/${name}/loop/backing_file`, `${file}\n`);
+    const { dev, ino } = lstatSync(backing, { bigint: true });
+    const { major, minor } = deviceNumbersOf(dev);
+    this.loops.push(`/dev/${name}      ${major}:${minor}   ${ino}\n`);
+  }
+
   mount(root: string, place: string, fileSystem: string): void {
     const before = readFileSync(this.at('proc/self/mountinfo'), 'utf8');
     const line = `30 1 0:5 ${root} ${this.at(place).replaceAll(' ', '\\040')} rw shared:2 - ${fileSystem} ${fileSystem} rw\n`;
@@ -58,6 +78,7 @@ class FakeMachine {
       procRoot: this.at('proc'),
       kubeletDir: this.at('kubelet'),
       devices,
+      listLoops: () => this.losetup(),
       nodeAt: (file) => {
         this.looked.push(file);
         if (this.unreadable.has(file)) throw Object.assign(new Error('EACCES'), { code: 'EACCES' });
@@ -79,6 +100,9 @@ describe('scanDevices', () => {
   it('finds nobody where there is nobody', () => {
     machine.process(101, { 0: machine.write('etc/passwd', 'root'), 1: machine.write('dev/other', 'b259:9') });
     machine.write(`${CSI}/publish/pv/uid`, 'b259:9');
+    machine.loop('loop7', machine.write('snap.img', 'a file'));
+    machine.loop('loop8', machine.write('proc/1/root/host/snap.img', 'a file'), '/host/snap.img');
+    machine.write('sys/block/loop9/size', '0\n');
     expect(machine.scan()).toEqual({ users: { '259:3': [] }, unknown: [] });
   });
 
@@ -104,17 +128,10 @@ describe('scanDevices', () => {
       },
       /postgres\[101\] has it in its memory/,
     ],
-    [
-      'under a loop device',
-      () => machine.write('sys/block/loop7/loop/backing_file', `${machine.write('x/disk', 'b259:3')}\n`),
-      /loop7 is on .*x\/disk/,
-    ],
+    ['under a loop device', () => machine.loop('loop7', machine.write('x/disk', 'b259:3')), /loop7 is on .*x\/disk/],
     [
       "under a loop device whose path is the machine's",
-      () => {
-        machine.write('proc/1/root/host/disk', 'b259:3');
-        machine.write('sys/block/loop7/loop/backing_file', '/host/disk\n');
-      },
+      () => machine.loop('loop7', machine.write('proc/1/root/host/disk', 'b259:3'), '/host/disk'),
       /loop7 is on \/host\/disk/,
     ],
     [
@@ -170,13 +187,38 @@ describe('scanDevices', () => {
     ],
     [
       'a loop device has a file without a name',
-      () => machine.write('sys/block/loop7/loop/backing_file', '/x/disk (deleted)\n'),
+      () => machine.loop('loop7', machine.write('x/other', ''), '/x/disk (deleted)'),
       /loop7 is on \/x\/disk \(deleted\)/,
     ],
     [
       'a loop device has a file that nobody here sees',
-      () => machine.write('sys/block/loop7/loop/backing_file', '/elsewhere/disk\n'),
+      () => machine.loop('loop7', machine.write('x/disk', ''), '/elsewhere/disk'),
       /loop7 is on \/elsewhere\/disk, which cannot be looked at/,
+    ],
+    [
+      'a loop device of a container has a path that names another device here',
+      () => machine.loop('loop7', machine.write('container/dev/xvda', 'b259:3'), machine.write('dev/xvda', 'b202:0')),
+      /loop7 is on .*\/dev\/xvda, which cannot be looked at/,
+    ],
+    [
+      'a loop device of a container has a path that names a file here',
+      () => machine.loop('loop7', machine.write('container/disk', 'b259:3'), machine.write('disk', 'a file')),
+      /loop7 is on .*\/disk, which cannot be looked at/,
+    ],
+    [
+      'losetup tells nothing of a loop device',
+      () => machine.write('sys/block/loop7/loop/backing_file', `${machine.write('x/file', '')}\n`),
+      /loop7 is on .*\/x\/file, which cannot be looked at/,
+    ],
+    [
+      'losetup fails',
+      () => {
+        machine.loop('loop7', machine.write('x/file', ''));
+        machine.losetup = () => {
+          throw Object.assign(new Error('spawn losetup'), { code: 'ENOENT' });
+        };
+      },
+      /the table of losetup cannot be read/,
     ],
     [
       'the kubelet has no directory',

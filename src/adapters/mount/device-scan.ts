@@ -6,6 +6,7 @@
  *
  * A device is told by its numbers alone: every mount namespace has names of its own.
  */
+import { execFileSync } from 'node:child_process';
 import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 
 /** What was found of some block devices. */
@@ -24,6 +25,8 @@ interface ScanPlaces {
   readonly devices: readonly string[];
   /** What a device node at a path is: `b259:3`, `c240:1`; undefined: none. Only for tests, which cannot make any. */
   readonly nodeAt?: (path: string, way: 'the node' | 'what the link names') => string | undefined;
+  /** The table of losetup; only for tests. */
+  readonly listLoops?: () => string;
 }
 
 /** Most that is told of one device, and of what is unknown. */
@@ -36,7 +39,8 @@ const MOST_ROUNDS = 3;
 const WHOLE_MACHINE = 'pid:[4026531836]';
 /** What the kernel calls things that no path leads to; anything else may be a device. */
 const NO_PATH = /^(?:socket|pipe|anon_inode|net|mnt|pid|pid_for_children|time|ipc|uts|user|cgroup):/;
-const DELETED = ' (deleted)';
+/** A line of losetup's: name, file system's numbers and inode of the file. It fills with blanks, and writes them as `\x20`. */
+const LOOP = /^\/dev\/(loop[0-9]+) +([0-9]+:[0-9]+ +[0-9]+) *$/gm;
 const GONE: readonly string[] = ['ENOENT', 'ENOTDIR', 'ESRCH', 'ENODEV', 'ENXIO'];
 
 export function scanDevices(places: ScanPlaces): Scan {
@@ -59,10 +63,12 @@ class Scanner {
   private entries = 0;
   private readonly places: ScanPlaces;
   private readonly nodeAt: NonNullable<ScanPlaces['nodeAt']>;
+  private readonly listLoops: () => string;
 
   constructor(places: ScanPlaces) {
     this.places = places;
     this.nodeAt = places.nodeAt ?? nodeAt;
+    this.listLoops = places.listLoops ?? listLoops;
   }
 
   result(): Scan {
@@ -106,24 +112,37 @@ class Scanner {
 
   /** The kubelet makes loop devices on raw block volumes. */
   lookAtLoops(): void {
-    const { sysRoot, procRoot } = this.places;
+    const { sysRoot } = this.places;
     this.tell('the loop devices', () => {
-      for (const name of readdirSync(`${sysRoot}/block`).filter((each) => /^loop[0-9]+$/.test(each))) {
-        const text = readIfThere(`${sysRoot}/block/${name}/loop/backing_file`)?.replace(/\n$/, '');
-        if (text === undefined || text === '') continue;
-        const nodes: (string | undefined)[] = [];
-        // As this process sees the path, and as the machine's own processes do.
-        for (const root of text.endsWith(DELETED) ? [] : ['', `${procRoot}/1/root`]) {
-          try {
-            nodes.push(this.nodeAt(`${root}${text}`, 'the node'));
-          } catch {
-            // Not to be seen from there.
-          }
-        }
-        if (nodes.length === 0) this.know(`${name} is on ${text}, which cannot be looked at`);
-        for (const node of nodes) this.found(node, `${name} is on ${text}`);
-      }
+      const used = readdirSync(`${sysRoot}/block`).flatMap((name) => {
+        if (!/^loop[0-9]+$/.test(name)) return [];
+        const file = readIfThere(`${sysRoot}/block/${name}/loop/backing_file`)?.replace(/\n$/, '') ?? '';
+        return file === '' ? [] : [{ name, file }];
+      });
+      const inodes = new Map<string, string>();
+      this.tell('the table of losetup', () => {
+        const text = used.length === 0 ? '' : this.listLoops();
+        for (const [, name = '', inode = ''] of text.matchAll(LOOP)) inodes.set(name, inode.replace(/ +/, ' '));
+      });
+      for (const { name, file } of used) this.lookAtLoop(name, file, inodes.get(name));
     });
+  }
+
+  /**
+   * A path may name another file here than where the loop device was made, in a container: the one that has the inode which the kernel
+   * tells of it is the file itself, a device's node or not.
+   */
+  private lookAtLoop(name: string, file: string, inode: string | undefined): void {
+    // As this process sees the path, and as the machine's own processes do.
+    for (const root of ['', `${this.places.procRoot}/1/root`]) {
+      try {
+        if (inodeAt(`${root}${file}`) !== inode) continue;
+        return this.found(this.nodeAt(`${root}${file}`, 'the node'), `${name} is on ${file}`);
+      } catch {
+        // Not to be seen from there.
+      }
+    }
+    this.know(`${name} is on ${file}, which cannot be looked at: it is not that file here, or losetup does not tell`);
   }
 
   /** Raw block volumes as they are published to pods, whoever made the nodes. Follows no link, and descends into no mount. */
@@ -236,10 +255,30 @@ function nodeAt(path: string, way: 'the node' | 'what the link names'): string |
   const read = way === 'the node' ? lstatSync : statSync;
   const status: BigIntStats = read(path, { bigint: true });
   if (!status.isBlockDevice() && !status.isCharacterDevice()) return undefined;
-  const { rdev } = status;
-  const major = ((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n);
-  const minor = (rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n);
-  return `${status.isBlockDevice() ? 'b' : 'c'}${major}:${minor}`;
+  return `${status.isBlockDevice() ? 'b' : 'c'}${numbersOf(status.rdev)}`;
+}
+
+/** `259:3`, as the C library packs it (makedev(3)). */
+function numbersOf(device: bigint): string {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n);
+  const minor = (device & 0xffn) | ((device >> 12n) & 0xffffff00n);
+  return `${major}:${minor}`;
+}
+
+/** As `listLoops` has it. */
+function inodeAt(path: string): string {
+  const { dev, ino } = lstatSync(path, { bigint: true });
+  return `${numbersOf(dev)} ${ino}`;
+}
+
+/** By LOOP_GET_STATUS64. sysfs has the path alone. */
+function listLoops(): string {
+  const columns = 'NAME,BACK-MAJ:MIN,BACK-INO';
+  const args = ['--list', '--raw', '--noheadings', '--output', columns];
+  return execFileSync('losetup', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).replaceAll(
+    '\\x20',
+    ' ',
+  );
 }
 
 function unlessGone<T>(look: () => T): T | undefined {
