@@ -43,6 +43,8 @@ class FakeNode {
   readonly sessions = new Map<string, Session>([one, two].map((volumeId) => [nqnOf(volumeId), ours]));
   readonly devices = new Map<string, Device | Fault>([one, two].map((id) => [nqnOf(id), deviceOf(id)]));
   readonly notes = new Map<string, StageNote | Fault>();
+  /** What others' notes and the kubelet say. */
+  readonly traces = new Map<string, string | Fault>();
   readonly uses = new Map<string, DeviceUse>();
   readonly busy = new Map<string, Fault>();
   mounts: Mount[] = [];
@@ -60,6 +62,12 @@ class FakeNode {
     inTurn: (volumeId, act) => this.turns(volumeId, act),
     mounts: { list: async () => this.mounts },
     notes: { findOf: async (volumeId) => valueOf(this.notes.get(volumeId)) },
+    traces: {
+      find: async (volumeId) => {
+        const trace = valueOf(this.traces.get(volumeId));
+        return trace === undefined ? [] : [trace];
+      },
+    },
     connector: {
       sessions: async () => new Map(this.sessions),
       find: async (nqn) => valueOf(this.devices.get(nqn)),
@@ -117,6 +125,12 @@ describe('sweepSessions', () => {
     expect([node.disconnected, node.looks]).toEqual([[nqnOf(two)], [[2]]]);
   });
 
+  it('says nothing of one that another process of this node stages while it is looked at', async () => {
+    node.atLastLook = () => node.notes.set(one, noteOf(one));
+    expect(await node.sweep()).toMatchObject([{ volumeId: two, result: 'swept' }]);
+    expect(node.disconnected).toEqual([nqnOf(two)]);
+  });
+
   it('touches nothing that is not ours', async () => {
     node.sessions.clear();
     node.sessions.set(nqnOf(one), { state: 'live', isOurs: false });
@@ -155,6 +169,28 @@ describe('sweepSessions', () => {
       'unproven',
       /no namespace/,
       () => node.devices.set(nqnOf(one), new Fault('DeviceMismatch', 'no namespace')),
+    ],
+    [
+      'another driver has it staged',
+      'in_use',
+      /staged at x, says y/,
+      () => node.traces.set(one, 'staged at x, says y'),
+    ],
+    [
+      'another driver has staged it at last',
+      'in_use',
+      /staged at x, says y/,
+      () => {
+        node.atLastLook = () => node.traces.set(one, 'staged at x, says y');
+      },
+    ],
+    [
+      'it is not known at last who has staged it',
+      'unproven',
+      /EIO/,
+      () => {
+        node.atLastLook = () => node.traces.set(one, new Fault('NodeToolFailed', 'EIO'));
+      },
     ],
     ['its note cannot be read', 'unproven', /EIO/, () => node.notes.set(one, new Fault('NodeToolFailed', 'EIO'))],
     [

@@ -1,7 +1,9 @@
 import type { DeviceUse, DeviceUsersPort } from '../adapters/mount/port';
 import type { ConnectorPort, Device } from '../adapters/nvme/port';
+import type { StageTracesPort } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
 import { findOwnSessions, findWhyKept, type Kept, type OwnSession } from '../domain/session-sweep';
+import type { VolumeId } from '../domain/volume-id';
 import type { NodeParts } from './node-parts';
 
 /** What became of a session of ours that no stage knows of. */
@@ -12,6 +14,7 @@ export interface SweepParts extends Pick<NodeParts, 'inTurn' | 'nqnPrefix'> {
   readonly fileSystems: Pick<NodeParts['fileSystems'], 'requireUnused'>;
   readonly mounts: Pick<NodeParts['mounts'], 'list'>;
   readonly notes: Pick<NodeParts['notes'], 'findOf'>;
+  readonly traces: StageTracesPort;
   readonly deviceUsers: DeviceUsersPort;
   readonly nowMs: () => number;
 }
@@ -27,8 +30,9 @@ const LOOK_LIFE_MS = 5_000;
 
 /**
  * Ends the sessions that an earlier process of this node, or an earlier driver, has left: made in this node's name, with the NQN of a
- * volume, without the note that every stage leaves before it connects, and proven to be used by nobody. All others stay, and nothing else
- * on the machine is touched. Throws NodeToolFailed if the sessions cannot be listed.
+ * volume, without the note that every stage leaves before it connects, whatever the name of the driver, without a record of the kubelet's,
+ * and proven to be used by nobody. All others stay, and nothing else on the machine is touched. Throws NodeToolFailed if the sessions
+ * cannot be listed.
  */
 export async function sweepSessions(parts: SweepParts, options: SweepOptions): Promise<void> {
   const own = findOwnSessions(await parts.connector.sessions(), parts.nqnPrefix);
@@ -53,26 +57,47 @@ type Outcome = { readonly result: 'swept' } | Kept;
 
 const LATE: Kept = { result: 'unproven', why: 'the time for it at the start was over' };
 
-/** Undefined: it is staged, gone, or not ours any more. */
-async function sweep(step: SweepStep, { volumeId, nqn }: OwnSession): Promise<Outcome | undefined> {
-  const { connector, fileSystems, mounts, notes, findUse, nqnPrefix, signal } = step;
-  if (await notes.findOf(volumeId)) return undefined;
+/** A stage of this driver: nothing is to be told. Or why a stage of somebody else's keeps it. */
+type Staged = 'here' | Kept;
+
+/** Undefined: no record of this node says that the volume is staged. */
+async function findStaged({ notes, traces }: SweepStep, volumeId: VolumeId): Promise<Staged | undefined> {
+  if (await notes.findOf(volumeId)) return 'here';
+  const found = await traces.find(volumeId);
+  return found.length > 0 ? { result: 'in_use', why: `${volumeId} is ${found.join('; ')}` } : undefined;
+}
+
+/** Undefined: it is staged by this driver, gone, or not ours any more. */
+async function sweep(step: SweepStep, session: OwnSession): Promise<Outcome | undefined> {
+  const { volumeId, nqn } = session;
+  const { connector, signal } = step;
+  const stagedBefore = await findStaged(step, volumeId);
+  if (stagedBefore) return stagedBefore === 'here' ? undefined : stagedBefore;
   if (signal.aborted) return LATE;
   const device = await connector.find(nqn);
   if (!device) return undefined;
+  const kept = await findWhyNotEnded(step, session, device);
+  if (kept) return kept;
+  // All of this may have taken long, and another process's stages take no turns with this one. A stage says so before it connects, and
+  // the kubelet before it asks for one: so this is looked at last, right before the end.
+  const stagedSince = await findStaged(step, volumeId);
+  if (stagedSince) return stagedSince === 'here' ? undefined : stagedSince;
+  if (signal.aborted) return LATE;
+  await connector.disconnect(nqn);
+  return { result: 'swept' };
+}
+
+/** Undefined: nobody uses it, and it is still the session that was looked at. */
+async function findWhyNotEnded(step: SweepStep, { nqn }: OwnSession, device: Device): Promise<Kept | undefined> {
+  const { connector, fileSystems, mounts, findUse, nqnPrefix } = step;
   const use = await findUse(device);
   const kept = findWhyKept({ device, mounts: await mounts.list(), use });
   if (kept) return kept;
   await fileSystems.requireUnused(device.path);
-  // All of this may have taken long.
   const still = findOwnSessions(await connector.sessions(), nqnPrefix).some((each) => each.nqn === nqn);
   const now = await connector.find(nqn);
-  if (!still || now?.major !== device.major || now.minor !== device.minor) {
-    return { result: 'unproven', why: 'it is not the session any more that was looked at' };
-  }
-  if (signal.aborted) return LATE;
-  await connector.disconnect(nqn);
-  return { result: 'swept' };
+  if (still && now?.major === device.major && now.minor === device.minor) return undefined;
+  return { result: 'unproven', why: 'it is not the session any more that was looked at' };
 }
 
 function keptBy(error: unknown): Kept {

@@ -22,6 +22,7 @@ import type { ConnectorPort } from '../adapters/nvme/port';
 import type { ProcessPort } from '../adapters/process/port';
 import { createProcesses } from '../adapters/process/processes';
 import { createFileNotes } from '../adapters/stage-notes/file-notes';
+import { createStageTraces } from '../adapters/stage-notes/stage-traces';
 import { nodeTaskQueueOf } from '../contract/task-queues';
 import { IdentityService, NodeService } from '../csi/generated/csi';
 import { createIdentityService } from '../csi/identity';
@@ -121,7 +122,7 @@ interface PartsOptions {
 function partsOf(
   config: NodeConfig,
   { logger, metrics, demand, line, signal }: PartsOptions,
-): NodeParts & Pick<SweepParts, 'deviceUsers'> {
+): NodeParts & Pick<SweepParts, 'deviceUsers' | 'traces'> {
   const { nodeId, nqnPrefix, kubeletDir, driverName } = config;
   const processes = createProcesses({ logger });
   const mounts = createMounts({ processes });
@@ -144,6 +145,7 @@ function partsOf(
     paths: createPaths({ processes, mounts }),
     inTurn,
     notes,
+    traces: createStageTraces({ kubeletDir, mounts }),
   };
 }
 

@@ -25,6 +25,7 @@ beforeEach(() => {
     inTurn: createTurns({ longestWaitMs: 1_000 }),
     mounts: { list: async () => [] },
     notes: { findOf: async () => undefined },
+    traces: { find: async () => [] },
     fileSystems: { requireUnused: async () => undefined },
     connector: {
       sessions: async () => new Map(names.map((name) => [name, { state: 'live', isOurs: true }])),
@@ -53,8 +54,8 @@ describe('sweepAtStart', () => {
     expect(text).toContain('rds_csi_nvme_sessions_swept_total{result="in_use"} 1');
     expect(text).not.toContain('pvc-');
     expect(lines).toEqual([
-      'disconnected: it was left over, no stage of this node knew of it, nobody used it',
-      'connected, and no stage of this node knows of it; it stays: /dev/nvme1n1 is in use: qemu[7] has it open',
+      'disconnected: it was left over, no stage on this node knew of it, nobody used it',
+      'connected, and no stage of this driver knows of it; it stays: /dev/nvme1n1 is in use: qemu[7] has it open',
     ]);
   });
 

@@ -15,7 +15,7 @@ interface SweepAtStartOptions {
 }
 
 /**
- * Ends what an earlier process has left connected and nobody uses, before this one takes any work. Never fails, and returns after its
+ * Ends what an earlier process has left connected and nobody uses, before the worker takes any work. Never fails, and returns after its
  * limit at the latest: what is then being ended is seen through in its volume's turn, and the rest stays.
  */
 export async function sweepAtStart(
@@ -43,11 +43,11 @@ function observeSweeps({ logger, registry }: Pick<SweepAtStartOptions, 'logger' 
     if (result === 'swept') {
       logger.info(
         { volumeId, nqn },
-        'disconnected: it was left over, no stage of this node knew of it, nobody used it',
+        'disconnected: it was left over, no stage on this node knew of it, nobody used it',
       );
     } else {
       const { why } = swept;
-      logger.warn({ volumeId, nqn, result }, `connected, and no stage of this node knows of it; it stays: ${why}`);
+      logger.warn({ volumeId, nqn, result }, `connected, and no stage of this driver knows of it; it stays: ${why}`);
     }
   };
 }

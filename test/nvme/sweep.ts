@@ -56,6 +56,7 @@ export function sweepTests(world: World): void {
         const opened = await connect(ours);
         const published = await connect(ours);
         const looped = await connect(ours);
+        const named = await connect(ours);
         const foreign = await connect({ ...ours, prefix: OTHER_PREFIX });
         const others = await connect({ ...ours, who: SOMEBODY });
         mount(mounted, path.join(folder, 'data'), undo);
@@ -64,12 +65,18 @@ export function sweepTests(world: World): void {
         const csi = path.join(kubeletDir, 'plugins/kubernetes.io/csi/volumeDevices');
         const place = deviceNode(path.join(csi, 'publish/pv', opened.volumeId), published);
         undo.push(() => rmSync(csi, { recursive: true, force: true }));
+        const record = kubeletRecord(path.join(csi, 'pv/data'), named);
         const loop = attachLoop(deviceNode(path.join(folder, 'disk'), looped), undo);
 
-        const left = [mounted, opened, published, looped, foreign, others, staged];
+        const left = [mounted, opened, published, looped, named, foreign, others, staged];
         const before = left.map(({ volumeId }) => controllersOf(volumeId));
         await world.node.program.kill();
         await world.startNode();
+        // It sweeps when it serves already.
+        await waitFor(
+          () => stateOf(unused.volumeId) === undefined,
+          () => world.node.log(),
+        );
 
         expect(stateOf(unused.volumeId)).toBeUndefined();
         expect(left.map(({ volumeId }) => controllersOf(volumeId))).toEqual(before);
@@ -78,13 +85,17 @@ export function sweepTests(world: World): void {
         const said = (volume: Connected): readonly string[] =>
           log
             .split('\n')
-            .filter((line) => line.includes(`"${volume.volumeId}"`) && /stage of this node/.test(line))
+            .filter(
+              (line) =>
+                line.includes(`"${volume.volumeId}"`) && /^disconnected|^connected, and/.test(JSON.parse(line).message),
+            )
             .map((line) => String(JSON.parse(line).message));
         expect(said(unused)).toEqual([expect.stringMatching(/^disconnected: it was left over/)]);
         expect(said(mounted)).toEqual([expect.stringContaining(`mounted at ${path.join(folder, 'data')}`)]);
         expect(said(opened)).toEqual([expect.stringContaining(`[${pid}] has it open`)]);
         expect(said(published)).toEqual([expect.stringContaining(`published at ${place}`)]);
         expect(said(looped)).toEqual([expect.stringContaining(`${loop} is on ${path.join(folder, 'disk')}`)]);
+        expect(said(named)).toEqual([expect.stringContaining(`staged by the kubelet, says ${record}`)]);
         expect([foreign, others, staged].map(said)).toEqual([[], [], []]);
       } finally {
         for (const act of undo.toReversed()) await act();
@@ -162,6 +173,14 @@ function deviceNode(file: string, { volumeId }: Connected): string {
   const [major = '', minor = ''] = readFileSync(`/sys/block/${name}/dev`, 'utf8').trim().split(':');
   mkdirSync(path.dirname(file), { recursive: true });
   execFileSync('mknod', ['-m', '0600', file, 'b', major, minor]);
+  return file;
+}
+
+/** What the kubelet has of a raw block volume that it has had staged, by whichever driver. */
+function kubeletRecord(folder: string, { volumeId }: Connected): string {
+  const file = path.join(folder, 'vol_data.json');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, JSON.stringify({ driverName: 'another.driver', volumeHandle: volumeId }));
   return file;
 }
 

@@ -59,3 +59,12 @@ export interface StageNotesPort {
   /** None there: done. */
   remove(note: Pick<StageNote, 'volumeId' | 'stagingTargetPath'>): Promise<void>;
 }
+
+/** What on this node says that a volume is staged, whichever driver has done it. */
+export interface StageTracesPort {
+  /**
+   * For people, each with its file: notes of every deployment of this driver, also under another name, and the kubelet's own records of
+   * what it has had staged. Throws NodeToolFailed if any record cannot be read, whichever volume it is of: nobody knows.
+   */
+  find(volumeId: VolumeId): Promise<readonly string[]>;
+}

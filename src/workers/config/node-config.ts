@@ -48,7 +48,7 @@ export const NODE_FIELDS = {
     otherwise: 'needed by `loop` alone',
   }),
   nqnPrefix: defaultField({
-    help: 'what the NQN of a volume begins with whose stage has left no note',
+    help: 'what the NQN of a volume begins with whose stage has left no note; the start of the node ends left-over sessions with it alone, if nobody uses them',
     placeholder: 'nqn',
     schema: domainSchema(parseNqnPrefix, 'nqnPrefix'),
     default: 'nqn.2000-02.com.mikrotik:',
