@@ -38,11 +38,12 @@ import { observeConnects } from './connects';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
 import { createNodeMetrics, type NodeMetrics } from './metrics';
+import { startInOrder } from './node-start';
 import { watchSessions, watchStaleMounts } from './sessions';
 import { endWithin } from './stop';
 import { sweepAtStart } from './sweep';
 import { createTemporalClient, monitorTemporal } from './temporal-client';
-import { superviseWorker } from './temporal-worker';
+import { type SupervisedWorker, superviseWorker } from './temporal-worker';
 import { VERSION } from './version';
 
 /** Calls under way when the process is told to stop get this long to answer. */
@@ -71,34 +72,25 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
   const demand = createStageDemand();
   const line = createConnectLine({ observe: observeConnects({ logger, registry: metrics.registry }) });
   const parts = partsOf(config, { logger, metrics, demand, line, signal });
-  await sweepAtStart(parts, { logger, registry: metrics.registry, signal });
   const temporal = createTemporalClient(config.temporal);
-  monitorTemporal({ temporal, logger, signal });
-  const worker = superviseWorker({
-    temporal: config.temporal,
-    options: {
-      taskQueue: nodeTaskQueueOf(config.nodeId),
-      activities: { ...createNodeActivities(parts) },
-      interceptors: {
-        activity: [
-          createActivityInterceptor({ logger, waitingFor: (volumeId) => volumeId && line.waitingFor(volumeId) }),
-        ],
-      },
-      maxConcurrentActivityTaskExecutions: MOST_ACTIVITIES,
+  const { registry } = metrics;
+  const { server, http, worker } = await startInOrder({
+    serve: () =>
+      serve(config, {
+        logger,
+        signal,
+        observe: metrics.observeRpc,
+        parts,
+        demand,
+        run: createOperations(temporal.client),
+      }),
+    answerProbes: async () =>
+      config.httpAddress && startHttpServer({ address: config.httpAddress, registry, ready: () => true, logger }),
+    sweep: () => sweepAtStart(parts, { logger, registry, signal }),
+    work() {
+      monitorTemporal({ temporal, logger, signal });
+      return work(config, { parts, line, logger, signal });
     },
-    logger,
-    signal,
-  });
-  const http =
-    config.httpAddress &&
-    (await startHttpServer({ address: config.httpAddress, registry: metrics.registry, ready: () => true, logger }));
-  const server = await serve(config, {
-    logger,
-    signal,
-    observe: metrics.observeRpc,
-    parts,
-    demand,
-    run: createOperations(temporal.client),
   });
   logger.info({ endpoint: config.socketPath, nodeId: config.nodeId }, 'the node serves');
 
@@ -109,6 +101,24 @@ export async function runNode(config: NodeConfig, { logger, signal }: NodeProces
     await Promise.all([temporal.connection.close(), http?.close()]);
   };
   await endWithin(end, logger);
+}
+
+type WorkParts = { readonly parts: NodeParts } & Pick<PartsOptions, 'line' | 'logger' | 'signal'>;
+
+/** Takes steps from this node's task queue. */
+function work(config: NodeConfig, { parts, line, logger, signal }: WorkParts): SupervisedWorker {
+  const waitingFor = (volumeId: string | undefined) => volumeId && line.waitingFor(volumeId);
+  return superviseWorker({
+    temporal: config.temporal,
+    options: {
+      taskQueue: nodeTaskQueueOf(config.nodeId),
+      activities: { ...createNodeActivities(parts) },
+      interceptors: { activity: [createActivityInterceptor({ logger, waitingFor })] },
+      maxConcurrentActivityTaskExecutions: MOST_ACTIVITIES,
+    },
+    logger,
+    signal,
+  });
 }
 
 interface PartsOptions {
