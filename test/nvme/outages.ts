@@ -6,7 +6,17 @@ import { createPodVolume, mountsOf } from '../kit/pod';
 import { blockOf, createOf, GIB, mountOf, newName } from '../kit/requests';
 import { createOtherCheckout } from './checkout';
 import { cutPort } from './kernel';
-import { controllersOf, deviceOf, end, hostTracesOf, type PodVolume, stateOf, tracesInKernel, untilDone } from './kit';
+import {
+  controllersOf,
+  deviceOf,
+  end,
+  hostTracesOf,
+  type PodVolume,
+  report,
+  stateOf,
+  tracesInKernel,
+  untilDone,
+} from './kit';
 import type { World } from './world';
 import { startWriter } from './writer';
 
