@@ -173,6 +173,16 @@ describe('a stale mount that a pod still has after the recovery', () => {
   });
 });
 
+describe('a publish', () => {
+  it.each<[string, Mount[], string]>([
+    ['nothing is mounted, as while it is staged anew', [], 'StageLost'],
+    ['the mount is dead', [mountOf(STAGING, 7)], 'StageLost'],
+    ['the mount is of another device, which is there', [{ ...mountOf(STAGING, 7), minor: 1, major: 8 }], 'NotStaged'],
+  ])('where %s', async (_fact, mounts, kind) => {
+    expect(await kindOf(publish(nodeWith({ kind: 'mount', mounts }).parts, 'mount'))).toBe(kind);
+  });
+});
+
 describe('a file system that the kernel has made read-only', () => {
   it('is not said to be grown', async () => {
     const { node, parts } = nodeWith({ kind: 'mount', mounts: [mountOf(STAGING, 1, ['ro', 'errors=remount-ro'])] });

@@ -72,9 +72,10 @@ async function publishMount(parts: NodeParts, wish: PublishWish, { device, note 
   const { mounts, notes, paths } = parts;
   const { volumeId, stagingTargetPath, targetPath, readOnly } = wish;
   const staged = (await mountsAt(mounts, stagingTargetPath)).at(-1);
-  if (staged && (await isStale(mounts, device, staged)))
-    throw lost(volumeId, `its mount at ${stagingTargetPath} is dead`);
-  if (!staged || !isOf(device, staged)) {
+  // Also while the stage that puts it back is under way: whoever gets this joins it.
+  if (!staged) throw lost(volumeId, `nothing is mounted at ${stagingTargetPath}`);
+  if (await isStale(mounts, device, staged)) throw lost(volumeId, `its mount at ${stagingTargetPath} is dead`);
+  if (!isOf(device, staged)) {
     throw new Fault('NotStaged', `${volumeId} is not mounted at ${stagingTargetPath}`);
   }
   if (!readOnly && hasTurnedReadOnly(staged)) throw turnedReadOnly(volumeId, staged);
