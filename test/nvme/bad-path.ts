@@ -7,7 +7,7 @@ import { errorOf } from '../kit/driver';
 import { createPodVolume, mountsOf } from '../kit/pod';
 import { GIB, mountOf } from '../kit/requests';
 import { fillFolder, targetOf } from './kernel';
-import { controllersOf, end, hostTracesOf, untilAborted, untilDone } from './kit';
+import { controllersOf, end, failuresOf, hostTracesOf, untilAborted, untilDone } from './kit';
 import type { World } from './world';
 
 /** Enough for a try, here too; the workflow goes on trying. */
@@ -43,6 +43,17 @@ interface PassingFault {
   readonly mend?: (volumeId: string) => void;
 }
 
+const FINAL_FAULTS = [
+  {
+    context: { mkfsOptions: '-I 8192' },
+    flags: [],
+    code: 'INTERNAL',
+    says: /mkfs\.ext4 ended with exit code 1.*invalid inode size/,
+  },
+  { context: {}, flags: ['journal_async_commit', 'data=ordered'], code: 'INTERNAL', says: /mount/ },
+  { context: {}, flags: ['no-such-option'], code: 'INVALID_ARGUMENT', says: /no-such-option/ },
+];
+
 /** Faults on the way to a volume's data while it is staged. */
 export function badPathTests(world: World): void {
   const meet = async (fault: PassingFault): Promise<void> => {
@@ -67,57 +78,37 @@ export function badPathTests(world: World): void {
 
   describe('a data path that does not work', () => {
     it(`${Object.keys(PASSING_FAULTS).join('; ')}: the stage waits, says why, leaves nothing, and ends well once it is mended`, async () => {
-      const met = Object.entries(PASSING_FAULTS).map(async ([what, fault]) => {
-        const outcome = await meet(fault).then(
-          () => 'as expected',
-          (error: unknown) => error,
-        );
-        return [what, outcome];
-      });
-      const wrong = (await Promise.all(met)).filter(([, outcome]) => outcome !== 'as expected');
-      expect(wrong).toEqual([]);
+      const faults: [string, PassingFault][] = Object.entries(PASSING_FAULTS);
+      const failures = await failuresOf(
+        faults,
+        ([what]) => what,
+        ([, fault]) => meet(fault),
+      );
+      expect(failures).toEqual([]);
     });
 
-    it.each([
-      {
-        what: 'mkfs fails',
-        context: { mkfsOptions: '-I 8192' },
-        flags: [],
-        code: 'INTERNAL',
-        says: /mkfs\.ext4 ended with exit code 1.*invalid inode size/,
-      },
-      {
-        what: 'mount fails',
-        context: {},
-        flags: ['journal_async_commit', 'data=ordered'],
-        code: 'INTERNAL',
-        says: /mount/,
-      },
-      {
-        what: 'a mount option is unknown',
-        context: {},
-        flags: ['no-such-option'],
-        code: 'INVALID_ARGUMENT',
-        says: /no-such-option/,
-      },
-    ])(
-      '$what: the stage fails, says which step of which volume, and leaves nothing',
-      async ({ context, flags, code, says }) => {
-        const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
-        const pod = volume.on(world.node);
-        const stage = {
-          ...pod.stage,
-          volumeContext: { ...pod.stage.volumeContext, ...context },
-          volumeCapability: mountOf(Mode.SINGLE_NODE_WRITER, 'ext4', flags),
-        };
-        const error = await errorOf(untilDone(() => world.node.csi.stage(stage)));
-        expect([status[error.code], error.details]).toEqual([code, expect.stringMatching(says)]);
-        if (code === 'INTERNAL') expect(error.details).toContain(volume.volumeId);
-        expect(hostTracesOf(volume.volumeId)).toEqual([]);
-        await untilDone(() => world.node.csi.stage(pod.stage));
-        await end(volume, world.node);
-      },
-    );
+    it('mkfs fails; mount fails; a mount option is unknown: the stage fails, says which step of which volume, and leaves nothing', async () => {
+      const failures = await failuresOf(
+        FINAL_FAULTS,
+        ({ says }) => `${says}`,
+        async ({ context, flags, code, says }) => {
+          const volume = await createPodVolume(world.driver, mountOf(), MIB_64);
+          const pod = volume.on(world.node);
+          const stage = {
+            ...pod.stage,
+            volumeContext: { ...pod.stage.volumeContext, ...context },
+            volumeCapability: mountOf(Mode.SINGLE_NODE_WRITER, 'ext4', flags),
+          };
+          const error = await errorOf(untilDone(() => world.node.csi.stage(stage)));
+          expect([status[error.code], error.details]).toEqual([code, expect.stringMatching(says)]);
+          if (code === 'INTERNAL') expect(error.details).toContain(volume.volumeId);
+          expect(hostTracesOf(volume.volumeId)).toEqual([]);
+          await untilDone(() => world.node.csi.stage(pod.stage));
+          await end(volume, world.node);
+        },
+      );
+      expect(failures).toEqual([]);
+    });
 
     it('the node’s own disk is full: the stage fails before anything is done, says of which file, and goes well once there is room', async () => {
       const volume = await createPodVolume(world.driver, mountOf(), MIB_64);

@@ -22,6 +22,19 @@ export function report(what: string, ms: number): void {
   process.stderr.write(`measured: ${what}: ${(ms / 1_000).toFixed(1)} s\n`);
 }
 
+/** The same for each, all at once, since most of it is waiting. Returns what failed, when all have ended. */
+export async function failuresOf<T>(
+  each: readonly T[],
+  nameOf: (one: T) => string,
+  act: (one: T) => Promise<void>,
+): Promise<readonly unknown[]> {
+  const outcomes = await Promise.allSettled(each.map(act));
+  return each.flatMap((one, index) => {
+    const outcome = outcomes[index];
+    return outcome?.status === 'rejected' ? [[nameOf(one), outcome.reason]] : [];
+  });
+}
+
 /** Given back in the kubelet's order, deleted, and nothing of it left in any table of the kernel. */
 export async function end(volume: PodVolume, node: Node): Promise<void> {
   await volume.end(node);

@@ -102,7 +102,6 @@ export function outageTests(world: World): void {
       for (const [way, main] of [
         ['kill', undefined],
         ['stop', upgraded],
-        ['stop', undefined],
       ] as const) {
         await world.node.program[way]();
         await writer.more(5);
@@ -128,10 +127,9 @@ export function outageTests(world: World): void {
     'twenty volumes at once, twice: staged, unstaged, and nothing left of any',
     async () => {
       const kinds = [mountOf(), blockOf()];
-      const volumes: PodVolume[] = [];
-      while (volumes.length < 20) {
-        volumes.push(await createPodVolume(world.driver, kinds[volumes.length % 2], 2n ** 26n));
-      }
+      const volumes = await Promise.all(
+        Array.from({ length: 20 }, (_, index) => createPodVolume(world.driver, kinds[index % 2], 2n ** 26n)),
+      );
       for (let round = 0; round < 2; round += 1) {
         await Promise.all(
           volumes.map((volume) => untilDone(() => world.node.csi.stage(volume.on(world.node).stage, 110_000))),

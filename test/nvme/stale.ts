@@ -9,6 +9,7 @@ import { cutPort, failFileSystem } from './kernel';
 import {
   controllersOf,
   end,
+  failuresOf,
   hostTracesOf,
   type PodVolume,
   readFirst,
@@ -44,21 +45,25 @@ export function staleTests(world: World): void {
     await Promise.all([...leaving, ...used].map(({ volume }) => end(volume, world.node)));
   });
 
-  it.each(['ext4', 'xfs'] as const)(
-    '%s that has met an error goes on no more, and the condition says so',
-    async (fsType) => {
-      const capability = mountOf(Mode.SINGLE_NODE_WRITER, fsType, fsType === 'ext4' ? ['errors=remount-ro'] : []);
-      const volume = await createPodVolume(world.driver, capability, GIB / 2n);
-      const pod = await world.attach(volume);
-      const condition = () => conditionAt(world, volume, pod.targetPath);
-      expect(await condition()).toEqual({ abnormal: false, message: 'connected and answering' });
-      failFileSystem[fsType](volume.volumeId, pod.targetPath);
-      expect(() => writeFileSync(path.join(pod.targetPath, 'data'), TEXT, { flush: true })).toThrow(/EROFS|EIO/);
-      expect(await condition()).toEqual({ abnormal: true, message: expect.stringMatching(SAYS_FAILED[fsType]) });
-      await leave(world, pod);
-      await end(volume, world.node);
-    },
-  );
+  it('ext4 and xfs that have met an error go on no more, and the condition says so', async () => {
+    const failures = await failuresOf(
+      ['ext4', 'xfs'] as const,
+      (fsType) => fsType,
+      async (fsType) => {
+        const capability = mountOf(Mode.SINGLE_NODE_WRITER, fsType, fsType === 'ext4' ? ['errors=remount-ro'] : []);
+        const volume = await createPodVolume(world.driver, capability, GIB / 2n);
+        const pod = await world.attach(volume);
+        const condition = () => conditionAt(world, volume, pod.targetPath);
+        expect(await condition()).toEqual({ abnormal: false, message: 'connected and answering' });
+        failFileSystem[fsType](volume.volumeId, pod.targetPath);
+        expect(() => writeFileSync(path.join(pod.targetPath, 'data'), TEXT, { flush: true })).toThrow(/EROFS|EIO/);
+        expect(await condition()).toEqual({ abnormal: true, message: expect.stringMatching(SAYS_FAILED[fsType]) });
+        await leave(world, pod);
+        await end(volume, world.node);
+      },
+    );
+    expect(failures).toEqual([]);
+  });
 }
 
 const SAYS_FAILED = {
