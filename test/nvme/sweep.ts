@@ -73,8 +73,12 @@ export function sweepTests(world: World): void {
         await world.node.program.kill();
         await world.startNode();
         // It sweeps when it serves already.
+        const judged = [unused, mounted, opened, published, looped, named];
         await waitFor(
-          () => stateOf(unused.volumeId) === undefined,
+          async () => {
+            const log = await world.node.log();
+            return judged.every((volume) => saidOf(log, volume).length > 0);
+          },
           () => world.node.log(),
         );
 
@@ -82,14 +86,7 @@ export function sweepTests(world: World): void {
         expect(left.map(({ volumeId }) => controllersOf(volumeId))).toEqual(before);
         expect(left.map(({ volumeId }) => stateOf(volumeId))).toEqual(left.map(() => 'live'));
         const log = await world.node.log();
-        const said = (volume: Connected): readonly string[] =>
-          log
-            .split('\n')
-            .filter(
-              (line) =>
-                line.includes(`"${volume.volumeId}"`) && /^disconnected|^connected, and/.test(JSON.parse(line).message),
-            )
-            .map((line) => String(JSON.parse(line).message));
+        const said = (volume: Connected) => saidOf(log, volume);
         expect(said(unused)).toEqual([expect.stringMatching(/^disconnected: it was left over/)]);
         expect(said(mounted)).toEqual([expect.stringContaining(`mounted at ${path.join(folder, 'data')}`)]);
         expect(said(opened)).toEqual([expect.stringContaining(`[${pid}] has it open`)]);
@@ -102,6 +99,15 @@ export function sweepTests(world: World): void {
       }
     });
   });
+}
+
+/** What the sweep says of a volume in the node's log. */
+function saidOf(log: string, { volumeId }: Connected): readonly string[] {
+  return log
+    .split('\n')
+    .filter((line) => line.includes(`"${volumeId}"`))
+    .map((line) => String(JSON.parse(line).message))
+    .filter((message) => /^disconnected|^connected, and/.test(message));
 }
 
 interface ByHand {

@@ -42,8 +42,8 @@ let events: ConnectEvent[];
 let acts: Acts;
 let line: ConnectLine;
 
-const lineWith = (longestWaitMs: number) =>
-  createConnectLine({ longestWaitMs, observe: (event) => events.push(event) });
+const lineWith = (longestWaitMs: number, mostAtOnce = 1) =>
+  createConnectLine({ longestWaitMs, mostAtOnce, observe: (event) => events.push(event) });
 /** A volume of an address whose command is of its name. */
 const connect = (index: number, address = DEAD) =>
   line.run(targetOf(index, address), (command) => command(acts.of(`${index}`)));
@@ -73,6 +73,18 @@ describe('a line of volumes to connect', () => {
       const ofIt = order.filter((index) => index % 5 === address);
       expect(ofIt).toEqual(ofIt.toSorted((one, other) => one - other));
     }
+  });
+
+  it('runs as many commands for an address as it is told, and no more', async () => {
+    line = lineWith(60_000, 4);
+    const runs = Array.from({ length: 20 }, (_, index) => connect(index));
+    for (const name of Array.from(runs.keys(), String)) {
+      await settled();
+      expect(acts.names.length).toBe(Math.min(4, 20 - Number(name)));
+      await acts.end(name);
+    }
+    expect(acts.peak).toBe(4);
+    await Promise.all(runs);
   });
 
   it('gives the turn of one that fails to the next, and the failure to its caller alone', async () => {
@@ -120,7 +132,7 @@ describe('a line of volumes to connect', () => {
     const runs = [connect(0), connect(1)];
     await settled();
     const { nqn } = targetOf(1);
-    const why = 'waits for its turn to connect: nvme connect runs for another volume of 10.0.0.1 port 4420';
+    const why = 'waits for its turn to connect: other volumes are being connected to 10.0.0.1 port 4420, 1 at a time';
     expect([line.waitingFor('volume-0'), line.waitingFor('volume-1')]).toEqual([undefined, why]);
     expect(events).toEqual([{ kind: 'waits', nqn, why }]);
     await acts.end('0');

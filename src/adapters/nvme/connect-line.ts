@@ -15,8 +15,8 @@ export type ConnectEvent =
 /** Takes turns at connecting, all who ask one of these. */
 export interface ConnectLine {
   /**
-   * Runs an act that connects a volume. What it gives to `command` runs by itself among all of the same address, in the order in
-   * which they ask; it throws NodeTimeout, with nothing done, if it waited too long.
+   * Runs an act that connects a volume. What it gives to `command` runs beside few others of the same address, in the order in which
+   * they ask; it throws NodeTimeout, with nothing done, if it waited too long.
    */
   run<T>(target: Pick<ConnectTarget, 'nqn' | 'address' | 'port'>, act: (command: RunCommand) => Promise<T>): Promise<T>;
   /** What a volume waits for in this line, for a person; undefined: it does not. Its NQN ends with its ID. */
@@ -25,6 +25,8 @@ export interface ConnectLine {
 
 type RunCommand = <T>(run: () => Promise<T>) => Promise<T>;
 
+/** `nvme connect`s for one address at a time. */
+const MOST_AT_ONCE = 4;
 /** Longest that one waits for its turn, in milliseconds. */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -35,19 +37,22 @@ interface AddressTurns {
 }
 
 interface ConnectLineOptions {
+  readonly mostAtOnce?: number;
   /** In milliseconds. */
   readonly longestWaitMs?: number;
   readonly observe?: (event: ConnectEvent) => void;
 }
 
 /**
- * There is one `nvme connect` for an address at a time: the kernel makes one controller at a time for the whole machine (nvmf_dev_mutex
- * in drivers/nvme/host/fabrics.c), so more of them would only wait in there, where they cannot be killed, while their time runs. An
- * array that does not answer costs 3.5 s for each volume: so those of another wait as long, not for all of its volumes.
+ * There are few `nvme connect`s for an address at a time. The kernel makes one controller at a time for the whole machine (nvmf_dev_mutex
+ * in drivers/nvme/host/fabrics.c), so many would only wait in there, where they cannot be killed, while their time runs: an array that
+ * does not answer costs 3.5 s for each, and four of them are over before the limit of one (20 s), whosever it is. Four, and not one,
+ * since most of one is its program's start and its look at what there is.
  *
  * Waiting for the device, which may take 30 s, is nobody's turn: volumes whose exports have none keep no others out.
  */
 export function createConnectLine({
+  mostAtOnce = MOST_AT_ONCE,
   longestWaitMs = LONGEST_WAIT_MS,
   observe = () => undefined,
 }: ConnectLineOptions = {}): ConnectLine {
@@ -59,10 +64,10 @@ export function createConnectLine({
 
     async run({ nqn, address, port }, act) {
       const key = `${address} port ${port}`;
-      const turns = addresses.get(key) ?? { commands: createTurns(1), users: 0 };
+      const turns = addresses.get(key) ?? { commands: createTurns(mostAtOnce), users: 0 };
       addresses.set(key, turns);
       turns.users += 1;
-      const busy = `nvme connect runs for another volume of ${key}`;
+      const busy = `other volumes are being connected to ${key}, ${mostAtOnce} at a time`;
       const command: RunCommand = async (run) => {
         const giveBack = await takeTurn(turns.commands, { nqn, busy, longestWaitMs, observe, waiting });
         return await run().finally(giveBack);

@@ -242,14 +242,14 @@ describe('connect', () => {
     ]);
   });
 
-  it('runs nvme connect for one volume of an address at a time, and beside it for one of another', async () => {
+  it('runs nvme connect for few volumes of an address at a time, and beside them for those of another', async () => {
     const under: string[] = [];
-    const seen = new Set<string>();
+    const seen: string[][] = [];
     const run = processes.run.bind(processes);
     processes.run = async (command) => {
       const [address = '', name = ''] = [command.args[4], command.args[8]];
       under.push(address);
-      seen.add(under.toSorted().join(' '));
+      seen.push([...under]);
       await new Promise((resolve) => setImmediate(resolve));
       under.splice(under.indexOf(address), 1);
       if (name.endsWith('5')) return { exitCode: 1, stdout: '', stderr: 'Connection refused' };
@@ -263,10 +263,9 @@ describe('connect', () => {
     });
     const results = await Promise.allSettled(connected);
     expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(2);
-    expect([...seen].toSorted()).toEqual(
-      ['10.0.0.1', '10.0.0.1 10.0.0.2', '10.0.0.2'].filter((each) => seen.has(each)),
-    );
-    expect(seen).toContain('10.0.0.1 10.0.0.2');
+    const peakOf = (address: string) => Math.max(...seen.map((each) => each.filter((one) => one === address).length));
+    expect([peakOf('10.0.0.1'), peakOf('10.0.0.2')]).toEqual([4, 2]);
+    expect(Math.max(...seen.map((each) => each.length))).toBeGreaterThan(4);
   });
 
   it('passes the keep-alive time on if there is one', async () => {
