@@ -2,8 +2,11 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, it } from '@jest/globals';
+import { describe, it, jest } from '@jest/globals';
 import { parseMountinfo } from '../../src/domain/mountinfo';
+
+// Programs and disks: as quick as the machine is, beside all that else it does.
+jest.setTimeout(60_000);
 
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
 if (!isRoot) process.stderr.write('node tests are skipped: they need Linux and root\n');

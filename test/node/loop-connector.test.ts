@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createLoopConnector } from '../../src/adapters/nvme/loop-connector';
 import type { ConnectorPort, ConnectTarget } from '../../src/adapters/nvme/port';
 import type { ProcessPort } from '../../src/adapters/process/port';
@@ -27,6 +27,9 @@ import { parseMountinfo } from '../../src/domain/mountinfo';
 import { parseNodeId, parseNqnPrefix, type SubsystemNqn, subsystemNqnOf } from '../../src/domain/nqn';
 import { MIB } from '../../src/domain/size';
 import { volumeIdOf } from '../../src/domain/volume-id-of';
+
+// Programs and devices: as quick as the machine is, beside all that else it does.
+jest.setTimeout(60_000);
 
 const hasLoops = process.getuid?.() === 0 && existsSync('/dev/loop-control');
 const suite = hasLoops ? describe : describe.skip;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
 import { migrationWorkflowIdOf } from '../../src/contract/workflow-ids';
 import { createOperations, type RunOperation } from '../../src/csi/operations';
@@ -11,6 +11,8 @@ import { createFakeDisks } from '../kit/fake-disks';
 import { createOf, newVolumeId, patient, publishOf, publishSharedOf, unpublishOf, within } from '../kit/operations';
 import { createTestNamespace, type TestNamespace } from '../kit/temporal';
 import { startTestWorker } from '../kit/worker';
+
+jest.setTimeout(60_000);
 
 const disks = createFakeDisks();
 const cluster = createFakeCluster();

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils';
 import { Worker } from '@temporalio/worker';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
@@ -29,6 +29,8 @@ import {
 } from '../kit/operations';
 import { createTestNamespace, quietTemporal, type TestNamespace, testWorkflowBundle } from '../kit/temporal';
 import { startTestNode, startTestWorker } from '../kit/worker';
+
+jest.setTimeout(60_000);
 
 /**
  * The gate against code that an open workflow of an earlier release could not go on with: recorded histories must replay.

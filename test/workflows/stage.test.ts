@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
 import { applicationFailureOf } from '../../src/contract/failure';
 import { createOperations, type RunOperation } from '../../src/csi/operations';
@@ -9,6 +9,8 @@ import { createFakeDisks } from '../kit/fake-disks';
 import { newVolumeId, patient, stageOf } from '../kit/operations';
 import { createTestNamespace, type TestNamespace } from '../kit/temporal';
 import { startTestNode, startTestWorker } from '../kit/worker';
+
+jest.setTimeout(60_000);
 
 const cluster = createFakeCluster('node-a');
 let test: TestNamespace;

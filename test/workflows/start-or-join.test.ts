@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { anyNode } from '../../src/adapters/nodes/task-queue-nodes';
 import { createOperations, type RunOperation } from '../../src/csi/operations';
 import { Fault } from '../../src/domain/fault';
@@ -17,6 +17,8 @@ import {
 } from '../kit/operations';
 import { createTestNamespace, type TestNamespace } from '../kit/temporal';
 import { startTestWorker } from '../kit/worker';
+
+jest.setTimeout(60_000);
 
 const unreachable = new Fault('ArrayUnreachable', 'RDS 10.0.0.1:22 cannot be reached since 03:00: ECONNREFUSED');
 
