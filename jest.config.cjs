@@ -26,8 +26,8 @@ const reportsFolder = process.env.RDS_CSI_REPORTS;
 const progress = process.env.RDS_CSI_GUEST ? ['<rootDir>/test/nvme/guest/progress.cjs'] : [];
 
 module.exports = {
-  // Integration tests wait for time limits most of the time: more of them than cores do no harm.
-  maxWorkers: 4,
+  // Integration tests wait for time limits much of the time, and have processes of their own: one more of them than most machines' two cores.
+  maxWorkers: 3,
   ...(reportsFolder && {
     reporters: ['default', ...progress, ['<rootDir>/scripts/jest-report.cjs', { folder: reportsFolder }]],
   }),

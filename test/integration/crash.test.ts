@@ -30,7 +30,7 @@ describe('kill -9 of the controller in the middle of each operation', () => {
       caller.deleteVolume({ volumeId: names.gone }, 100_000),
     ];
     const before = (await rds.scripts()).length;
-    await rds.setLatency({ change: 2_000, allocation: 2_000 });
+    await rds.setLatency({ change: 6_000, allocation: 6_000 });
     const lost = Promise.allSettled(callsOf(csi));
     await waitFor(
       async () => (await rds.scripts()).length - before === 5,

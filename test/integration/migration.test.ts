@@ -3,6 +3,7 @@ import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generate
 import { type Controller, type Driver, errorOf, startDriver, waitFor } from '../kit/driver';
 import { type Metrics, metricsOnFreePort } from '../kit/metrics';
 import { blockOf, createOf, newName, publishOf } from '../kit/requests';
+import { untilOk } from '../kit/step-cases';
 
 const SHARED = blockOf(Mode.MULTI_NODE_MULTI_WRITER);
 
@@ -38,7 +39,8 @@ async function migrating(): Promise<{ readonly name: string; readonly publish: (
     parameters: { migrationTimeoutSeconds: '30' },
   });
   const volumeContext = volume?.volumeContext ?? {};
-  const publish = (node: string) => driver.csi.publishVolume({ ...publishOf(name, node, SHARED), volumeContext });
+  const request = (node: string) => ({ ...publishOf(name, node, SHARED), volumeContext });
+  const publish = (node: string) => untilOk(() => driver.csi.publishVolume(request(node)));
   await publish('node-a');
   await publish('node-b');
   return { name, publish };

@@ -30,7 +30,7 @@ const steps = createSteps();
       return { step, staged: node.csi.stage(stage, 100_000) };
     });
     await Promise.all(formats.map(({ step }) => step.reached()));
-    const outcome = await node.csi.stage(ninth.stage, 10_000).then(
+    const outcome = await node.csi.stage(ninth.stage, 30_000).then(
       () => 'OK',
       (error: unknown) => String(error),
     );
