@@ -4,21 +4,21 @@ import { describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { createPodVolume } from '../kit/pod';
 import { blockOf, GIB, mountOf } from '../kit/requests';
-import { end, failuresOf, stateOf, tracesInKernel } from './kit';
+import { end, stateOf, tracesInKernel } from './kit';
 import type { World } from './world';
 import { startWriter } from './writer';
 
 /** Volumes of all kinds, from create to nothing left. */
 export function lifeTests(world: World): void {
   describe('a volume over NVMe/TCP', () => {
-    it('ext4, ext3, xfs, btrfs and raw block: from create to nothing left, grown while they are written to', async () => {
-      const failures = await failuresOf(
-        ['ext4', 'ext3', 'xfs', 'btrfs', 'block'],
-        (kind) => kind,
-        (kind) => (kind === 'block' ? liveAsBlock(world) : liveAs(world, kind)),
-      );
-      expect(failures).toEqual([]);
-    });
+    // One after the other: this is work for the processor, not waiting. ext3 grows in outages.ts.
+    it.each(['ext4', 'xfs', 'btrfs', 'block'])(
+      '%s: from create to nothing left, grown while it is written to',
+      async (kind) => {
+        const life = kind === 'block' ? liveAsBlock(world) : liveAs(world, kind);
+        await expect(life).resolves.toBeUndefined();
+      },
+    );
   });
 }
 

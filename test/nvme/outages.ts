@@ -60,7 +60,7 @@ export function outageTests(world: World): void {
 
     it('the RDS reboots for 60 s: volumes stall and go on, and what was asked of it meanwhile completes', async () => {
       const used = [
-        await useVolume(world, await createPodVolume(world.driver, mountOf(undefined, 'xfs'))),
+        await useVolume(world, await createPodVolume(world.driver, mountOf(undefined, 'ext3'))),
         await useVolume(world, await createPodVolume(world.driver, blockOf())),
       ];
       const outages = await watchOutages(world, used);
