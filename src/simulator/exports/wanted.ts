@@ -12,7 +12,7 @@ export interface WantedExport {
   readonly fileOffset: string;
   /** Decimal. */
   readonly sizeBytes: string;
-  /** The one host NQN that may connect; undefined: any. */
+  /** The one host NQN that may connect; undefined: every host may. */
   readonly host: string | undefined;
   /** The same for as long as the disk exists, whatever is restarted: a host drops a device that comes back as another one. */
   readonly serial: string;
