@@ -2,9 +2,10 @@ import type { Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import { Fault } from '../domain/fault';
 import { parseFileSystem } from '../domain/file-system';
+import { hasTurnedReadOnly, isReadOnly } from '../domain/mountinfo';
 import { type Bytes, formatBytes } from '../domain/size';
 import type { VolumeId } from '../domain/volume-id';
-import { hasTurnedReadOnly, isOf, type NodeParts, nqnOf, turnedReadOnly } from './node-parts';
+import { isOf, type NodeParts, nqnOf, turnedReadOnly } from './node-parts';
 
 interface GrowWish {
   readonly volumeId: VolumeId;
@@ -23,7 +24,7 @@ export async function growVolume(parts: NodeParts, { volumeId, volumePath, least
     throw new Fault('NodeTimeout', `${volumeId}: this node sees ${sizes}`);
   }
   const mounted = (await mounts.list()).filter((mount) => isOf(device, mount));
-  const here = mounted.find(({ options, superOptions }) => !options.includes('ro') && !superOptions.includes('ro'));
+  const here = mounted.find((mount) => !isReadOnly(mount));
   await requireThere(parts, { volumeId, volumePath, mounted });
   const turned = here ? undefined : mounted.find(hasTurnedReadOnly);
   if (turned) throw turnedReadOnly(volumeId, turned);

@@ -2,12 +2,13 @@ import type { Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
+import { hasTurnedReadOnly, isReadOnly } from '../domain/mountinfo';
 import type { VolumeId } from '../domain/volume-id';
+import { aboutItsVolume, aboutVolume } from './about-volume';
 import {
   devicesOf,
   findConnection,
   findNote,
-  hasTurnedReadOnly,
   isOf,
   mountsAt,
   type NodeParts,
@@ -31,18 +32,19 @@ export interface PublishWish {
 
 /** Publishing and looking at volumes on this node: binds and device nodes. */
 export function createLocalVolumes(parts: NodeParts) {
+  const onVolume = aboutItsVolume(parts.inTurn);
   return {
     /** Throws NotStaged, PublishedDifferently, PathNotOurs. */
     publish: async (wish: PublishWish): Promise<void> => {
       const stagingTargetPath = await placeOf(parts, wish.stagingTargetPath, 'staging_target_path');
       const targetPath = await placeOf(parts, wish.targetPath, 'target_path');
       requireApart(stagingTargetPath, targetPath);
-      await parts.inTurn(wish.volumeId, () => publish(parts, { ...wish, stagingTargetPath, targetPath }));
+      await onVolume(wish.volumeId, () => publish(parts, { ...wish, stagingTargetPath, targetPath }));
     },
     /** OK where nothing is published. Removes what was made for it, and never anything with content. */
     unpublish: async (volumeId: VolumeId, targetPath: string): Promise<void> => {
       const place = await placeOf(parts, targetPath, 'target_path');
-      await parts.inTurn(volumeId, () => unpublish(parts, volumeId, place));
+      await onVolume(volumeId, () => unpublish(parts, volumeId, place));
     },
     /** Throws VolumeNotFound if the volume is not at that path. */
     stats: async (asked: StatsWish): Promise<VolumeStats> => {
@@ -50,7 +52,7 @@ export function createLocalVolumes(parts: NodeParts) {
       const staging = asked.stagingTargetPath;
       const stagingTargetPath =
         staging === undefined ? undefined : await placeOf(parts, staging, 'staging_target_path');
-      return await statsOf(parts, { ...asked, volumePath, stagingTargetPath });
+      return await aboutVolume(asked.volumeId, () => statsOf(parts, { ...asked, volumePath, stagingTargetPath }));
     },
   };
 }
@@ -227,10 +229,6 @@ function requireApart(stagingTargetPath: string, targetPath: string): void {
 /** The kubelet takes the volume for staged, and would ask for ever: whoever gets this stages it anew. */
 function lost(volumeId: VolumeId, why: string): Fault {
   return new Fault('StageLost', `${volumeId} is staged on this node no more: ${why}`);
-}
-
-function isReadOnly({ options, superOptions }: Mount): boolean {
-  return options.includes('ro') || superOptions.includes('ro');
 }
 
 interface Expected {

@@ -5,12 +5,11 @@ import { Fault } from '../domain/fault';
 import type { SubsystemNqn } from '../domain/nqn';
 import { parseBytes } from '../domain/size';
 import { parseVolumeId, type VolumeId } from '../domain/volume-id';
-import { aboutVolume } from './about-volume';
+import { aboutItsVolume } from './about-volume';
 import { growVolume } from './grow-volume';
 import { devicesOf, findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf, placeOf } from './node-parts';
 import { isSameMode, parseStage, type Stage } from './stage-input';
 import { isStale, removeStaleMounts } from './stale-mounts';
-import type { InTurn } from './turns';
 
 /** What is done on a node, over its connector, its mounts and its file systems. */
 export function createNodeActivities(parts: NodeParts): NodeActivities {
@@ -18,7 +17,7 @@ export function createNodeActivities(parts: NodeParts): NodeActivities {
     const stage = parseStage(step);
     return { ...stage, stagingTargetPath: await placeOf(parts, stage.stagingTargetPath, 'staging_target_path') };
   };
-  const onVolume: InTurn = (volumeId, act) => aboutVolume(volumeId, () => parts.inTurn(volumeId, act));
+  const onVolume = aboutItsVolume(parts.inTurn);
   const inTurn = async <T>(step: StageStep, act: (parts: NodeParts, stage: Stage) => Promise<T>): Promise<T> => {
     const stage = await stageOf(step);
     return await onVolume(stage.volumeId, () => act(parts, stage));

@@ -101,11 +101,6 @@ export async function devicesOf(
   return places;
 }
 
-/** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
-export function hasTurnedReadOnly({ options, superOptions }: Mount): boolean {
-  return superOptions.includes('ro') && options.includes('rw');
-}
-
 /** Nothing that is written there arrives: whoever is told so sees to it. */
 export function turnedReadOnly(volumeId: VolumeId, { mountPoint }: Mount): Fault {
   return new Fault(

@@ -3,8 +3,9 @@ import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import { type DataPath, findWhyAbnormal } from '../domain/condition';
 import { Fault } from '../domain/fault';
+import { hasTurnedReadOnly } from '../domain/mountinfo';
 import type { VolumeId } from '../domain/volume-id';
-import { findConnection, findNote, hasTurnedReadOnly, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
+import { findConnection, findNote, isOf, mountsAt, type NodeParts, nqnOf } from './node-parts';
 import { isStale } from './stale-mounts';
 
 export interface VolumeStats {

@@ -63,6 +63,16 @@ export function isMountOf(mount: Mount, { major, minor, path }: MountedDevice): 
   return mount.major === major && mount.minor === minor;
 }
 
+/** Whether nobody can write through this mount: it is read-only itself, or its file system is. */
+export function isReadOnly({ options, superOptions }: Mount): boolean {
+  return options.includes('ro') || superOptions.includes('ro');
+}
+
+/** The kernel makes a file system read-only by itself when it has met errors; a mount asked for read-only says so itself. */
+export function hasTurnedReadOnly({ options, superOptions }: Mount): boolean {
+  return superOptions.includes('ro') && options.includes('rw');
+}
+
 /** Whether an absolute path is `folder` or lies below it. Looks at the texts alone. */
 export function isAtOrBelow(path: string, folder: string): boolean {
   return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);

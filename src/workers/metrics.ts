@@ -1,6 +1,4 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { SessionCounts, SessionEvent } from '../activities/session-watch';
-import type { StaleMountEvent } from '../activities/stale-watch';
 import type { ConnectionEvent } from '../adapters/routeros/connection-keeper';
 import type { DisksEvent } from '../adapters/routeros/disks';
 import type { ObserveRpc } from '../csi/unary';
@@ -27,7 +25,7 @@ const OPERATION_BUCKETS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120];
 /** From one command to the limit of an activity's try, in seconds. */
 const EXEC_BUCKETS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30];
 /** From a connection that was cut to an outage of a day, in seconds. */
-const OUTAGE_BUCKETS = [0.1, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400];
+export const OUTAGE_BUCKETS = [0.1, 1, 5, 15, 60, 300, 900, 3_600, 21_600, 86_400];
 
 export interface ControllerMetrics extends AttachmentMetrics {
   readonly registry: Registry;
@@ -58,72 +56,8 @@ export function createControllerMetrics(): ControllerMetrics {
   };
 }
 
-export interface NodeMetrics extends Pick<ControllerMetrics, 'registry' | 'observeRpc'> {
-  /** How many sessions of staged volumes are live and lost. */
-  readonly countSessions: (counts: SessionCounts) => void;
-  readonly observeSession: (event: SessionEvent) => void;
-  readonly observeStaleMount: (event: StaleMountEvent) => void;
-}
-
-/** The node's: what it was asked, and the sessions with the RDS. */
-export function createNodeMetrics(): NodeMetrics {
-  const registry = new Registry();
-  const observeStaleMount = observeStaleMountsIn(registry);
-  return { registry, observeRpc: observeRpcIn(registry), observeStaleMount, ...sessionsIn(registry) };
-}
-
-function observeStaleMountsIn(registry: Registry): NodeMetrics['observeStaleMount'] {
-  const registers = [registry];
-  const detected = new Counter({
-    name: 'rds_csi_stale_mounts_detected_total',
-    help: 'Mounts of volumes found whose device the kernel had given up',
-    registers,
-  });
-  const recoveries = new Counter({
-    name: 'rds_csi_stale_recoveries_total',
-    help: 'Tries to make a volume with such a mount usable again, by outcome (success, failure)',
-    labelNames: ['status'],
-    registers,
-  });
-  return ({ kind }) => {
-    if (kind === 'detected') detected.inc();
-    else recoveries.inc({ status: kind === 'recovered' ? 'success' : 'failure' });
-  };
-}
-
-function sessionsIn(registry: Registry): Pick<NodeMetrics, 'countSessions' | 'observeSession'> {
-  const registers = [registry];
-  const active = new Gauge({
-    name: 'rds_csi_nvme_connections_active',
-    help: 'Live NVMe/TCP sessions of volumes that are staged on this node',
-    registers,
-  });
-  const lost = new Gauge({
-    name: 'rds_csi_nvme_connections_lost',
-    help: 'Sessions of staged volumes that are not live: their reads and writes wait',
-    registers,
-  });
-  const losses = new Counter({
-    name: 'rds_csi_nvme_connection_losses_total',
-    help: 'Sessions of staged volumes that were lost',
-    registers,
-  });
-  const outages = new Histogram({
-    name: 'rds_csi_nvme_outage_duration_seconds',
-    help: 'Time from a lost session to its return',
-    buckets: OUTAGE_BUCKETS,
-    registers,
-  });
-  return {
-    countSessions: (counts) => {
-      active.set(counts.live);
-      lost.set(counts.lost);
-    },
-    observeSession: (event) => (event.kind === 'lost' ? losses.inc() : outages.observe(event.outageMs / 1_000)),
-  };
-}
-
-function observeRpcIn(registry: Registry): ObserveRpc {
+/** RPCs by operation and outcome. */
+export function observeRpcIn(registry: Registry): ObserveRpc {
   const registers = [registry];
   const operations = new Counter({
     name: 'rds_csi_volume_operations_total',

@@ -37,7 +37,7 @@ import type { NodeConfig } from './config/node-config';
 import { observeConnects } from './connects';
 import { startHttpServer } from './http-server';
 import { temporalRuntimeOptions } from './log';
-import { createNodeMetrics, type NodeMetrics } from './metrics';
+import { createNodeMetrics, type NodeMetrics } from './node-metrics';
 import { startInOrder } from './node-start';
 import { watchSessions, watchStaleMounts } from './sessions';
 import { endWithin } from './stop';

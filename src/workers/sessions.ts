@@ -5,7 +5,7 @@ import type { ConnectorPort } from '../adapters/nvme/port';
 import type { StageNotesPort } from '../adapters/stage-notes/port';
 import type { Logger } from '../domain/log';
 import type { VolumeId } from '../domain/volume-id';
-import type { NodeMetrics } from './metrics';
+import type { NodeMetrics } from './node-metrics';
 
 /** Between two looks at the kernel's tables. */
 const INTERVAL_MS = 2_000;

@@ -42,6 +42,9 @@ export function staleTests(world: World): void {
     }
     await Promise.all(used.map((each) => recover(world, each)));
     expect(await staleMetrics(world)).toEqual({ detected: before.detected + 4, recovered: before.recovered + 3 });
+    const told = await Promise.all(used.map(({ volume }) => recoveryEventsOf(world, volume)));
+    const recovered = ['StaleMountDetected', 'MountRecovered'];
+    expect(told).toEqual(used.map(({ kind }) => (kind === 'block' ? [] : recovered)));
     await Promise.all([...leaving, ...used].map(({ volume }) => end(volume, world.node)));
   });
 
@@ -138,6 +141,15 @@ async function recover(world: World, { kind, volume, pod, read }: UsedVolume): P
 
 async function conditionAt(world: World, { volumeId }: PodVolume, volumePath: string) {
   return (await world.node.csi.stats({ volumeId, volumePath })).volumeCondition;
+}
+
+/** Without Kubernetes events are in the controller's log. */
+async function recoveryEventsOf(world: World, { volumeId }: PodVolume): Promise<readonly string[]> {
+  return (await world.driver.controller.log())
+    .split('\n')
+    .filter((line) => line.includes(volumeId) && line.includes('"event"'))
+    .map((line) => String(JSON.parse(line).event))
+    .filter((event) => /^(?:StaleMount|MountRecovered|RecoveryFailed)/.test(event));
 }
 
 async function staleMetrics(world: World) {

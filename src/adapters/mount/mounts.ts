@@ -1,5 +1,5 @@
 import { Fault } from '../../domain/fault';
-import { findMountOf, findTopmost, isMountOf, type Mount } from '../../domain/mountinfo';
+import { findMountOf, findTopmost, isMountOf, isReadOnly, type Mount } from '../../domain/mountinfo';
 import { formatUntrusted } from '../../domain/text';
 import type { CommandResult, ProcessLanesPort } from '../process/port';
 import { hasDevice, numbersOf } from './device-numbers';
@@ -224,10 +224,6 @@ async function runMount(
 /** Mounts and unmounts of one place never overtake one another. */
 function laneOf(mountPoint: string): string {
   return `the mounts at ${mountPoint}`;
-}
-
-function isReadOnly({ options, superOptions }: Mount): boolean {
-  return options.includes('ro') || superOptions.includes('ro');
 }
 
 function formatMount(mount: Mount | undefined): string {
