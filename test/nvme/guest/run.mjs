@@ -37,6 +37,11 @@ const KERNEL_OPTIONS =
   'console=ttyS0 panic=-1 mitigations=off hardened_usercopy=off transparent_hugepage=never nowatchdog';
 /** Software emulation works everywhere; `kvm` is ten times faster where it works. */
 const ACCELERATOR = process.env.RDS_CSI_GUEST_ACCELERATOR ?? 'tcg,thread=multi';
+/**
+ * What a newer processor has is what takes long to emulate; and as this one the guest takes its time from the processor, not from a
+ * device that each look at the clock is a way out of the guest to. The suite is a quarter shorter than with `max`.
+ */
+const PROCESSOR = ACCELERATOR.startsWith('tcg') ? 'Nehalem' : 'host';
 /** The machine's 127.0.0.1 as the guest sees it (QEMU's user networking). */
 const MACHINE = '10.0.2.2';
 /** Where the second guest has little to do. */
@@ -123,7 +128,7 @@ function secondCommand() {
 
 function qemuArguments({ guest, job, scratch, checkout, modules, memoryMib, processors, logLevel, link }) {
   return [
-    ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', 'max', '-smp', processors],
+    ['-machine', 'q35', '-accel', ACCELERATOR, '-cpu', PROCESSOR, '-smp', processors],
     ['-m', memoryMib, '-nodefaults', '-nographic', '-no-reboot', '-serial', 'stdio'],
     ['-kernel', path.join(guest, 'vmlinuz'), '-initrd', path.join(guest, 'initrd.gz')],
     ['-append', `${KERNEL_OPTIONS} loglevel=${logLevel}`],
