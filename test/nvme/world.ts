@@ -2,7 +2,7 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from '@jest/globals';
-import { type Controller, type Driver, type Node, startDriver } from '../kit/driver';
+import { type Controller, type Driver, type Node, startDriver, waitUntilReady } from '../kit/driver';
 import { disconnectAll, type ForeignSession, startForeignSession } from './kernel';
 import { controllersOf, deviceOf, type PodVolume } from './kit';
 import { startWriter, type Writer } from './writer';
@@ -29,10 +29,11 @@ export class World {
     const foreign = await startForeignSession(mkdtempSync(path.join(tmpdir(), 'foreign-')));
     const foreignBefore = controllersOf(foreign.nqn);
     const [driver, foreignWriter] = await Promise.all([
-      startDriver({ simulatorArgs: REAL_EXPORTS }),
+      startDriver({ simulatorArgs: REAL_EXPORTS, ready: false }),
       startWriter({ file: foreign.devicePath, sizeBytes: FOREIGN_BYTES, pauseMs: 200 }),
     ]);
-    this.parts = { driver, node: await startNode(driver), foreign, foreignBefore, foreignWriter };
+    const [node] = await Promise.all([startNode(driver), waitUntilReady(driver.controller)]);
+    this.parts = { driver, node, foreign, foreignBefore, foreignWriter };
   }
 
   get driver(): Driver {
