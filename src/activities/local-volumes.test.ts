@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Mount } from '../adapters/mount/port';
+import type { DeviceContent, Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
 import { Fault } from '../domain/fault';
@@ -47,7 +47,7 @@ const mountOf = (mountPoint: string, minor: number, superOptions: readonly strin
 /** A node with one volume, mounted as ext4 or raw. */
 function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly mounts: Mount[] }) {
   const fileSystem = { fileSystem: 'ext4', mountFlags: [], readOnly: false } as const;
-  let note: StageNote = {
+  let note: StageNote | undefined = {
     volumeId,
     nodeId,
     nqn,
@@ -65,6 +65,13 @@ function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly
     grown: 0,
     nodeAt: new Map<string, Device>(),
     onMknod: () => {},
+    find: async (): Promise<Device | undefined> => node.device,
+    content: { kind: 'file-system', type: 'ext4' } as DeviceContent,
+    onLook: () => {},
+    formatting: false,
+    formatted: [] as string[],
+    onMount: () => {},
+    disconnects: 0,
   };
   const parts = {
     nodeId,
@@ -75,10 +82,14 @@ function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly
     lostSince: () => undefined,
     staleMounts: createStaleMounts(({ kind: what }) => events.push(what)),
     connector: {
-      find: async () => node.device,
+      find: async () => node.find(),
       findNqnOf: async () => undefined,
       connect: async () => ({ device: node.device, connectedNow: false }),
       rescan: async () => node.device,
+      disconnect: async () => {
+        node.disconnects += 1;
+        node.device = undefined;
+      },
     },
     mounts: {
       list: async () => [...mounts],
@@ -90,23 +101,39 @@ function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly
           mounts.findLastIndex((each) => each.mountPoint === place),
           1,
         ),
-      mountDevice: async ({ mountPoint }: { mountPoint: string }) =>
-        void mounts.push(mountOf(mountPoint, node.device?.minor ?? 0)),
+      mountDevice: async ({ mountPoint, devicePath }: { mountPoint: string; devicePath: string }) => {
+        node.onMount();
+        mounts.push(mountOf(mountPoint, Number(devicePath.slice(-1))));
+      },
     },
     fileSystems: {
       setReadOnly: async () => undefined,
-      inspect: async () => ({ kind: 'file-system', type: 'ext4' }),
+      inspect: async () => {
+        node.onLook();
+        return node.content;
+      },
+      requireUnused: async () => undefined,
+      format: async ({ devicePath, requireSame }: Parameters<NodeParts['fileSystems']['format']>[0]) => {
+        await requireSame();
+        node.formatted.push(devicePath);
+      },
       grow: async () => void (node.grown += 1),
     },
     notes: {
       find: async () => note,
       findOf: async () => note,
-      listOf: async () => [note],
-      listWithDeviceAt: async () => [note],
+      listOf: async () => [note].filter((each) => each !== undefined),
+      listWithDeviceAt: async () => [note].filter((each) => each !== undefined),
       write: async (written: StageNote) => {
         note = written;
       },
-      isFormatting: async () => false,
+      remove: async () => {
+        note = undefined;
+      },
+      isFormatting: async () => node.formatting,
+      setFormatting: async (_volume: string, formatting: boolean) => {
+        node.formatting = formatting;
+      },
     },
     paths: {
       resolveBelow: async (place: string) => place,
@@ -141,6 +168,95 @@ const publish = (parts: NodeParts, kind: 'mount' | 'block', targetPath = TARGET)
     exclusive: false,
   });
 
+const stepOf = (runId: string) => ({
+  volumeId,
+  nodeId,
+  stagingTargetPath: STAGING,
+  runId,
+  mode: { kind: 'mount', fileSystem: 'ext4', mountFlags: [], mkfsOptions: [], readOnly: false } as const,
+  target: { nqn, address: '10.0.0.1', port: 4420, filePath: '/p/x.img', ctrlLossTmo: 5, reconnectDelay: 1 },
+});
+
+describe('a device that goes while it is worked on', () => {
+  it.each<[string, Device | undefined]>([
+    ['is gone', undefined],
+    ['is another one', deviceOf(2)],
+  ])(
+    'and %s is not formatted: its name may be another volume’s; the mark of a format that broke off stays',
+    async (_fact, then) => {
+      const { node, parts } = nodeWith({ kind: 'mount', mounts: [] });
+      node.content = { kind: 'unknown', found: 'data without a signature' };
+      node.formatting = true;
+      node.onLook = () => {
+        node.device = then;
+        node.content = { kind: 'blank' };
+      };
+      expect(await kindOf(createNodeActivities(parts).prepareFileSystem(stepOf('one')))).toBe('ConnectionLost');
+      expect([node.formatted, node.formatting]).toEqual([[], true]);
+    },
+  );
+
+  it('is not mounted: what was mounted by its name is taken away', async () => {
+    const { node, parts, mounts } = nodeWith({ kind: 'mount', mounts: [] });
+    node.onMount = () => {
+      node.device = deviceOf(2);
+    };
+    expect(await kindOf(createNodeActivities(parts).mountStaging(stepOf('one')))).toBe('ConnectionLost');
+    expect(mounts).toEqual([]);
+  });
+});
+
+describe('a stage that a publish has begun, and that fails', () => {
+  const fail = async (restages: boolean) => {
+    const { node, parts } = nodeWith({ kind: 'mount', mounts: [mountOf(STAGING, 1)] });
+    node.device = undefined;
+    const activities = createNodeActivities(parts);
+    const step = { ...stepOf('two'), ...(restages && { restages: true as const }) };
+    node.find = async () => undefined;
+    await activities.connectVolume(step).catch(() => undefined);
+    await activities.undoStage(step);
+    return await kindOf(publish(parts, 'mount'));
+  };
+
+  it('is begun anew by the next publish', async () => expect(await fail(true)).toBe('StageLost'));
+  it('else is the kubelet’s to begin', async () => expect(await fail(false)).toBe('NotStaged'));
+});
+
+describe('a device that cannot be used as it is seen from here', () => {
+  const unusable = async (): Promise<never> => {
+    throw new Fault('DeviceMismatch', 'nvme0n1, nvme0n2: two namespaces');
+  };
+
+  it('is not disconnected while raw block of it is published: a pod may have it open', async () => {
+    const { node, parts } = nodeWith({ kind: 'block', mounts: [] });
+    await publish(parts, 'block');
+    node.find = unusable;
+    const input = { volumeId, nodeId, stagingTargetPath: STAGING };
+    expect(await kindOf(createNodeActivities(parts).unstageVolume(input))).toBe('MountBusy');
+    expect(node.disconnects).toBe(0);
+  });
+
+  it('is not said to be gone without a doubt', async () => {
+    const { node, parts } = nodeWith({ kind: 'block', mounts: [] });
+    await publish(parts, 'block');
+    node.find = unusable;
+    const place = { volumeId, volumePath: TARGET, stagingTargetPath: undefined };
+    const { abnormal } = await createLocalVolumes(parts).stats(place);
+    expect(abnormal).toMatch(/cannot be used from here: nvme0n1, nvme0n2: two namespaces; if reads and writes fail/);
+  });
+});
+
+describe('a stage that nobody wants any more', () => {
+  it('is not told as a recovery that failed', async () => {
+    const { node, parts, events } = nodeWith({ kind: 'mount', mounts: [mountOf(STAGING, 1)] });
+    node.device = deviceOf(2);
+    const activities = createNodeActivities(parts);
+    await activities.connectVolume(stepOf('two'));
+    await activities.undoStage({ ...stepOf('two'), cancelled: true });
+    expect(events).toEqual(['detected']);
+  });
+});
+
 describe('a stale mount that a pod still has after the recovery', () => {
   it('is told once, and later stages have nothing to recover', async () => {
     const old = `${KUBELET}/pods/old/mount`;
@@ -148,14 +264,7 @@ describe('a stale mount that a pod still has after the recovery', () => {
     node.device = deviceOf(2);
     const stage = async (runId: string) => {
       const activities = createNodeActivities(parts);
-      const step = {
-        volumeId,
-        nodeId,
-        stagingTargetPath: STAGING,
-        runId,
-        mode: { kind: 'mount', fileSystem: 'ext4', mountFlags: [], mkfsOptions: [], readOnly: false } as const,
-        target: { nqn, address: '10.0.0.1', port: 4420, filePath: '/p/x.img', ctrlLossTmo: 5, reconnectDelay: 1 },
-      };
+      const step = stepOf(runId);
       const connected = await activities.connectVolume(step);
       await activities.prepareFileSystem(step);
       await activities.mountStaging(step);

@@ -118,7 +118,8 @@ async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> 
   const { fileSystems, mounts, notes } = parts;
   const { volumeId, mode, mkfsOptions } = stage;
   if (mode.kind === 'block') return;
-  const device = await getDevice(parts, stage);
+  const where = { volumeId, nqn: stage.target.nqn };
+  const device = await getDevice(parts, where);
   // A file system in use is not looked at, let alone made.
   if ((await mounts.list()).some((mount) => isOf(device, mount))) return;
   const formatting = await notes.isFormatting(volumeId);
@@ -139,19 +140,28 @@ async function prepareFileSystem(parts: NodeParts, stage: Stage): Promise<void> 
   await notes.setFormatting(volumeId, true);
   const { fileSystem } = mode;
   try {
-    await fileSystems.format({ devicePath: device.path, fileSystem, options: mkfsOptions, resumes: formatting });
+    await fileSystems.format({
+      devicePath: device.path,
+      fileSystem,
+      options: mkfsOptions,
+      resumes: formatting,
+      requireSame: () => requireSame(parts, where, device),
+    });
   } catch (error) {
-    if (await isStillBlank(parts, device)) await notes.setFormatting(volumeId, false);
+    if (await isStillBlank(parts, where, device)) await notes.setFormatting(volumeId, false);
     throw error;
   }
   await notes.setFormatting(volumeId, false);
 }
 
-/** Proven only when no mkfs is at work on it any more, not one of an earlier process either. */
-async function isStillBlank({ fileSystems }: NodeParts, device: Device): Promise<boolean> {
+/** Proven only when no mkfs is at work on it any more, not one of an earlier process either, and if it was this volume all the time. */
+async function isStillBlank(parts: NodeParts, where: Where, device: Device): Promise<boolean> {
+  const { fileSystems } = parts;
   try {
     await fileSystems.requireUnused(device.path);
-    return (await fileSystems.inspect(device.path)).kind === 'blank';
+    if ((await fileSystems.inspect(device.path)).kind !== 'blank') return false;
+    await requireSame(parts, where, device);
+    return true;
   } catch {
     return false;
   }
@@ -164,14 +174,16 @@ async function isStillBlank({ fileSystems }: NodeParts, device: Device): Promise
 async function forgetFormatOfBlank(parts: NodeParts, volumeId: VolumeId, nqn: SubsystemNqn): Promise<void> {
   if (!(await parts.notes.isFormatting(volumeId))) return;
   const { device } = await findConnection(parts, nqn);
-  if (device && (await isStillBlank(parts, device))) await parts.notes.setFormatting(volumeId, false);
+  if (device && (await isStillBlank(parts, { volumeId, nqn }, device)))
+    await parts.notes.setFormatting(volumeId, false);
 }
 
 async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
   const { mounts, notes, paths } = parts;
   const { volumeId, mode, stagingTargetPath, runId } = stage;
   if (mode.kind === 'block') return;
-  const device = await getDevice(parts, stage);
+  const where = { volumeId, nqn: stage.target.nqn };
+  const device = await getDevice(parts, where);
   const seen = (await mountsAt(mounts, stagingTargetPath)).at(-1);
   if (seen && isOf(device, seen)) return;
   if (seen) {
@@ -194,6 +206,11 @@ async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
       `${volumeId}: mount was content, and ${stagingTargetPath} does not show its device`,
     );
   }
+  // Of a device that has gone meanwhile, name and numbers may be another volume's by now; what is mounted keeps its own.
+  await requireSame(parts, where, device).catch(async (error: unknown) => {
+    await mounts.unmount(stagingTargetPath);
+    throw error;
+  });
   parts.staleMounts.ended(volumeId, 'recovered');
 }
 
@@ -201,7 +218,7 @@ async function mountStaging(parts: NodeParts, stage: Stage): Promise<void> {
 async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
   const { connector, mounts, notes } = parts;
   const { volumeId, stagingTargetPath, runId } = stage;
-  parts.staleMounts.ended(volumeId, 'recovery-failed');
+  if (!stage.cancelled) parts.staleMounts.ended(volumeId, 'recovery-failed');
   const note = await findNote(parts, stage);
   if (!note) return;
   if (note.mountedBy === runId) {
@@ -217,15 +234,18 @@ async function undoStage(parts: NodeParts, stage: Stage): Promise<void> {
     await forgetFormatOfBlank(parts, volumeId, note.nqn);
     await connector.disconnect(note.nqn);
   }
-  await notes.remove({ volumeId, stagingTargetPath });
+  // The kubelet goes on taking it for staged: the next publish must find that it is not, and stage it, for ever if need be.
+  if (stage.restages) await notes.write({ ...note, connectedBy: undefined, mountedBy: undefined, madeBy: undefined });
+  else await notes.remove({ volumeId, stagingTargetPath });
 }
 
 async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: string): Promise<void> {
   const { connector, fileSystems, mounts, notes } = parts;
   const note = await findNote(parts, { volumeId, stagingTargetPath });
   const nqn = await nqnOf(parts, note, volumeId);
-  const { device } = await findConnection(parts, nqn);
-  const published = note && device ? await devicesOf(parts, note, device) : [];
+  const { device, connected } = await findConnection(parts, nqn);
+  // A device that cannot be used as it is seen from here may be in use all the same: all that was made of it counts.
+  const published = note && connected ? await devicesOf(parts, note, device) : [];
   // A device node in use is not seen by the kernel's tables of mounts: pulled away, its numbers would be another volume's next.
   if (published.length > 0) throw new Fault('MountBusy', `${volumeId} is still published at ${published.join(', ')}`);
   for (
@@ -251,11 +271,26 @@ async function unstage(parts: NodeParts, volumeId: VolumeId, stagingTargetPath: 
   parts.staleMounts.forget(volumeId);
 }
 
-async function getDevice({ connector }: NodeParts, { volumeId, target }: Stage): Promise<Device> {
-  const device = await connector.find(target.nqn);
+interface Where {
+  readonly volumeId: VolumeId;
+  readonly nqn: SubsystemNqn;
+}
+
+async function getDevice({ connector }: NodeParts, { volumeId, nqn }: Where): Promise<Device> {
+  const device = await connector.find(nqn);
   // Trying this step again would wait for ever: the step that connects is done.
   if (!device) throw new Fault('ConnectionLost', `${volumeId} is not connected any more: the next stage begins anew`);
   return device;
+}
+
+/** Throws ConnectionLost if the volume has another device by now, or none. */
+async function requireSame(parts: NodeParts, where: Where, device: Device): Promise<void> {
+  const { path, major, minor } = await getDevice(parts, where);
+  if (path === device.path && major === device.major && minor === device.minor) return;
+  throw new Fault(
+    'ConnectionLost',
+    `${where.volumeId} was ${device.path} and is ${path} now: the next stage begins anew`,
+  );
 }
 
 async function getNote(parts: NodeParts, stage: Stage): Promise<StageNote> {

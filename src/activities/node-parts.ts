@@ -67,17 +67,21 @@ export async function nqnOf(
 }
 
 /** Whether the kernel has a connection of that NQN, and its device: one that has lost its device has none to be looked at. */
-export async function findConnection(
-  { connector }: NodeParts,
-  nqn: SubsystemNqn,
-): Promise<{ readonly connected: boolean; readonly device: Device | undefined }> {
+export async function findConnection({ connector }: NodeParts, nqn: SubsystemNqn): Promise<Connection> {
   try {
     const device = await connector.find(nqn);
     return { connected: device !== undefined, device };
   } catch (error) {
-    if (error instanceof Fault && error.kind === 'DeviceMismatch') return { connected: true, device: undefined };
-    throw error;
+    if (!(error instanceof Fault) || error.kind !== 'DeviceMismatch') throw error;
+    return { connected: true, device: undefined, trouble: error.message };
   }
+}
+
+interface Connection {
+  readonly connected: boolean;
+  readonly device: Device | undefined;
+  /** Why it has no device that can be used, for a person. */
+  readonly trouble?: string;
 }
 
 /** A path as mountinfo shows it, below the kubelet's directory and with no link on the way. Throws InvalidArgument naming the field. */
@@ -85,18 +89,18 @@ export function placeOf({ paths, kubeletDir }: NodeParts, path: string, field: s
   return paths.resolveBelow(path, kubeletDir, field);
 }
 
-/** Places where device nodes of the volume are now, whichever of its stages they were made for. */
+/** Places where nodes of this device are now, whichever of the volume's stages they were made for; undefined: of any device it has had. */
 export async function devicesOf(
   { notes, paths }: NodeParts,
   note: StageNote,
-  device: Device,
+  device: Device | undefined,
 ): Promise<readonly string[]> {
   const noted = [note, ...(await notes.listOf(note.volumeId))].flatMap(({ devicesAt }) => devicesAt);
   const places: string[] = [];
   for (const path of new Set(noted)) {
     const found = await paths.find(path);
-    if (found?.kind === 'block-device' && found.major === device.major && found.minor === device.minor)
-      places.push(path);
+    if (found?.kind !== 'block-device') continue;
+    if (!device || (found.major === device.major && found.minor === device.minor)) places.push(path);
   }
   return places;
 }

@@ -14,9 +14,14 @@ export interface Stage {
   readonly mode: StageMode;
   readonly mkfsOptions: readonly string[];
   readonly runId: string;
+  /** The kubelet takes the volume for staged, whatever becomes of this stage. */
+  readonly restages: boolean;
+  /** It is undone because nobody wants it any more. */
+  readonly cancelled: boolean;
 }
 
-export function parseStage({ volumeId, stagingTargetPath, target, mode, runId }: StageStep): Stage {
+export function parseStage(step: StageStep): Stage {
+  const { volumeId, stagingTargetPath, target, mode, runId } = step;
   return {
     volumeId: parseVolumeId(volumeId),
     stagingTargetPath,
@@ -24,6 +29,8 @@ export function parseStage({ volumeId, stagingTargetPath, target, mode, runId }:
     mode: parseMode(mode),
     mkfsOptions: mode.kind === 'mount' ? mode.mkfsOptions : [],
     runId,
+    restages: step.restages === true,
+    cancelled: step.cancelled === true,
   };
 }
 

@@ -1,7 +1,7 @@
 import type { FileSystemStats, Mount } from '../adapters/mount/port';
 import type { Device } from '../adapters/nvme/port';
 import type { StageNote } from '../adapters/stage-notes/port';
-import { type DataPath, findWhyAbnormal } from '../domain/condition';
+import { type DataPath, failsWith, findWhyAbnormal } from '../domain/condition';
 import { Fault } from '../domain/fault';
 import { hasTurnedReadOnly } from '../domain/mountinfo';
 import type { VolumeId } from '../domain/volume-id';
@@ -34,13 +34,14 @@ export async function statsOf(
       ? await parts.notes.findOf(volumeId)
       : await findNote(parts, { volumeId, stagingTargetPath });
   const nqn = await nqnOf(parts, note, volumeId);
-  const { device, connected } = await findConnection(parts, nqn);
+  const { device, connected, trouble } = await findConnection(parts, nqn);
   // What is at that path is another's: of this volume nothing is known here.
   if (!connected && !note) throw notThere(volumeId, volumePath);
   const lostSinceMs = parts.lostSince(nqn);
   const dataPath = {
     state: device?.state,
     connected,
+    trouble,
     lostSinceMs,
     turnedReadOnly: false,
     outdated: false,
@@ -79,7 +80,8 @@ async function mountedStats(
     const abnormal = `${seen.source} is mounted over it at ${volumePath}`;
     return { kind: 'mount', totalBytes: device.sizeBytes, fileSystem: undefined, abnormal };
   }
-  const errors = await parts.mounts.findErrors(seen);
+  const found = await parts.mounts.findErrors(seen);
+  const errors = found && { ...found, fileSystem: seen.fileSystemType };
   const abnormal = findWhyAbnormal({ ...dataPath, outdated, turnedReadOnly: hasTurnedReadOnly(seen), errors });
   return await fileSystemStats(parts, { volumePath, device, abnormal });
 }
@@ -111,8 +113,13 @@ async function fileSystemStats({ mounts }: NodeParts, { volumePath, device, abno
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const totalBytes = device?.sizeBytes ?? 0n;
-    return { kind: 'mount', totalBytes, fileSystem: undefined, abnormal: abnormal ?? error.message };
+    return { kind: 'mount', totalBytes, fileSystem: undefined, abnormal: abnormal ?? whyUnanswered(error) };
   }
+}
+
+/** One that answers too late may be well. */
+function whyUnanswered({ kind, message }: Fault): string {
+  return kind === 'NodeToolFailed' ? failsWith(message) : message;
 }
 
 function notThere(volumeId: VolumeId, path: string): Fault {

@@ -90,6 +90,8 @@ export interface ClusterActivities {
 export interface StageStep extends StageVolumeInput {
   /** The run ID of the stage's workflow. */
   readonly runId: string;
+  /** For its undoing: it has not failed, nobody wants it any more. */
+  readonly cancelled?: true;
 }
 
 /** What a stage has met on its way. */

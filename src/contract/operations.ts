@@ -157,6 +157,8 @@ export interface StageVolumeInput {
   readonly stagingTargetPath: string;
   readonly target: ConnectTargetDto;
   readonly mode: StageModeDto;
+  /** The kubelet takes the volume for staged, and will not ask again: if this fails, the next publish must find out by itself. */
+  readonly restages?: true;
 }
 
 export interface UnstageVolumeInput {

@@ -19,7 +19,7 @@ import type {
   VolumeCapability as WireCapability,
 } from './generated/csi';
 import type { Operation } from './operation';
-import { capabilityInputOf, findRequestedVolume, required, requireSmallMap } from './request';
+import { aboutRequested, capabilityInputOf, findRequestedVolume, required, requireSmallMap } from './request';
 
 /** Requests of the kubelet become operations, or wishes for this node alone: all that is wrong is refused here. */
 
@@ -31,6 +31,10 @@ export interface NodeOptions {
 
 /** Throws InvalidArgument, VolumeNotFound. */
 export function parseStageRequest(request: NodeStageVolumeRequest, options: NodeOptions): Operation<'stageVolume'> {
+  return aboutRequested(request.volumeId, () => parseStage(request, options));
+}
+
+function parseStage(request: NodeStageVolumeRequest, options: NodeOptions): Operation<'stageVolume'> {
   const stagingTargetPath = parseNodePath(request.stagingTargetPath, options.kubeletDirs, 'staging_target_path');
   const capability = parseRequired(request.volumeCapability);
   requireSmallMap(request.volumeContext, 'volume_context');
@@ -85,7 +89,11 @@ export function parseNodeExpandRequest(
 }
 
 /** Throws InvalidArgument, VolumeNotFound, NotStaged. */
-export function parsePublishRequest(request: NodePublishVolumeRequest, { kubeletDirs }: NodeOptions) {
+export function parsePublishRequest(request: NodePublishVolumeRequest, options: NodeOptions) {
+  return aboutRequested(request.volumeId, () => parsePublish(request, options));
+}
+
+function parsePublish(request: NodePublishVolumeRequest, { kubeletDirs }: NodeOptions) {
   const targetPath = parseNodePath(request.targetPath, kubeletDirs, 'target_path');
   const capability = parseRequired(request.volumeCapability);
   requireSmallMap(request.volumeContext, 'volume_context');

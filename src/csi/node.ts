@@ -6,7 +6,6 @@ import {
   type NodeGetVolumeStatsRequest,
   type NodeGetVolumeStatsResponse,
   type NodeServer,
-  type NodeStageVolumeRequest,
   VolumeUsage_Unit as Unit,
 } from './generated/csi';
 import {
@@ -18,6 +17,7 @@ import {
   parseUnstageRequest,
   parseVolumePlace,
 } from './node-operations';
+import type { Operation } from './operation';
 import type { Patience, RunOperation } from './operations';
 import { type UnaryScope, unary } from './unary';
 
@@ -71,7 +71,7 @@ export function createNodeService(options: NodeServiceOptions, scope: UnaryScope
   const { run, local, nodeId, maxVolumes, topology } = options;
   return {
     nodeStageVolume: unary(scope, 'NodeStageVolume', async (request, patience) => {
-      await stage(options, request, patience);
+      await stage(options, parseStageRequest(request, options), patience);
       return {};
     }),
     nodeUnstageVolume: unary(scope, 'NodeUnstageVolume', async (request, patience) => {
@@ -84,7 +84,8 @@ export function createNodeService(options: NodeServiceOptions, scope: UnaryScope
       await local.publish(wish).catch(async (error: unknown) => {
         if (!(error instanceof Fault) || error.kind !== 'StageLost') throw error;
         // The kubelet takes it for staged until it is restarted. The request has all that a stage is told.
-        await stage(options, request, patience);
+        const operation = parseStageRequest(request, options);
+        await stage(options, { ...operation, input: { ...operation.input, restages: true } }, patience);
         await local.publish(wish);
       });
       return {};
@@ -110,10 +111,13 @@ export function createNodeService(options: NodeServiceOptions, scope: UnaryScope
   } satisfies Partial<NodeServer>;
 }
 
-async function stage(options: NodeServiceOptions, request: NodeStageVolumeRequest, patience: Patience): Promise<void> {
-  const operation = parseStageRequest(request, options);
-  const end = options.demand.ask({ ...operation.input, volumeId: operation.volumeId });
-  await options.run(operation, patience).finally(end);
+async function stage(
+  { demand, run }: NodeServiceOptions,
+  operation: Operation<'stageVolume'>,
+  patience: Patience,
+): Promise<void> {
+  const end = demand.ask({ ...operation.input, volumeId: operation.volumeId });
+  await run(operation, patience).finally(end);
 }
 
 async function getStats(

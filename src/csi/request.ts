@@ -1,6 +1,6 @@
 import type { CapabilityInput } from '../domain/capability';
 import { Fault } from '../domain/fault';
-import { parseVolumeId, type VolumeId } from '../domain/volume-id';
+import { findVolumeId, parseVolumeId, type VolumeId } from '../domain/volume-id';
 import { type VolumeCapability, VolumeCapability_AccessMode_Mode } from './generated/csi';
 
 /** Largest map that a request may carry, keys and values together, in bytes (CSI spec 1.12, Size Limits). */
@@ -20,6 +20,17 @@ export function requireSmallMap(map: Readonly<Record<string, string>>, field: st
   const bytes = Object.entries(map).reduce((sum, entry) => sum + Buffer.byteLength(entry.join('')), 0);
   if (bytes > LARGEST_MAP_BYTES) {
     throw new Fault('InvalidArgument', `${field}: ${bytes} B, at most ${LARGEST_MAP_BYTES} B are allowed`);
+  }
+}
+
+/** What is wrong with a request says of which volume, if it is one of this driver's: the kubelet shows a person the message alone. */
+export function aboutRequested<T>(volumeId: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    const isSaid = !(error instanceof Fault) || error.message.includes(volumeId);
+    if (isSaid || findVolumeId(volumeId) === undefined) throw error;
+    throw new Fault(error.kind, `${volumeId}: ${error.message}`, { cause: error });
   }
 }
 

@@ -4,6 +4,7 @@ import { type DataPath, findWhyAbnormal } from './condition';
 const WELL: DataPath = {
   state: 'live',
   connected: true,
+  trouble: undefined,
   lostSinceMs: undefined,
   turnedReadOnly: false,
   outdated: false,
@@ -19,15 +20,29 @@ describe('findWhyAbnormal', () => {
       /lost \(connecting\), seen since 2026-11-21T02:03:04.000Z: .*wait/,
     ],
     ['reconnecting, just now', { state: 'resetting' }, /lost \(resetting\): /],
-    ['read-only', { turnedReadOnly: true, errors: { count: 1, lastMs: SINCE } }, /become read-only: .*fsck/],
+    [
+      'read-only',
+      { turnedReadOnly: true, errors: { count: 1, lastMs: SINCE, fileSystem: 'ext4' } },
+      /become read-only: .*fsck/,
+    ],
     [
       'errors',
-      { errors: { count: 3, lastMs: SINCE } },
-      /errors: 3 \(the last at 2026-11-21T02:03:04.000Z\); it may refuse writes/,
+      { errors: { count: 3, lastMs: SINCE, fileSystem: 'ext4' } },
+      /errors: 3 \(the last at 2026-11-21T02:03:04.000Z\); it may refuse writes.*\(fsck\)/,
     ],
-    ['errors, who knows when', { errors: { count: 1, lastMs: undefined } }, /errors: 1; /],
+    ['errors, who knows when', { errors: { count: 1, lastMs: undefined, fileSystem: 'ext4' } }, /errors: 1; /],
+    [
+      'errors that a check leaves as they are',
+      { errors: { count: 1, lastMs: undefined, fileSystem: 'btrfs' } },
+      /device stats -z/,
+    ],
     ['reconnecting before read-only', { state: 'connecting', turnedReadOnly: true }, /connecting/],
-    ['no device', { state: undefined }, /device is gone: the connection .* has lost it; .* started again$/],
+    ['no device', { state: undefined }, /device is gone.*: the connection .* has lost it; .* started again$/],
+    [
+      'two devices',
+      { state: undefined, trouble: 'nvme0n1, nvme0n2' },
+      /cannot be used from here: nvme0n1, nvme0n2; if .* fail/,
+    ],
     [
       'another device',
       { outdated: true, turnedReadOnly: true },

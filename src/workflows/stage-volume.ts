@@ -20,7 +20,8 @@ export async function stageVolume(input: StageVolumeInput): Promise<void> {
     }
   } catch (error) {
     // Cancelled or failed: nothing of this run stays, and nothing of another is touched.
-    await CancellationScope.nonCancellable(() => node.undoStage(step)).catch((undoError: unknown) => {
+    const undone = isCancellation(error) ? { ...step, cancelled: true as const } : step;
+    await CancellationScope.nonCancellable(() => node.undoStage(undone)).catch((undoError: unknown) => {
       throw wasRefused(error, undoError) ? error : notUndone(input.volumeId, error, undoError);
     });
     // One that is cancelled is not wanted any more.
@@ -39,7 +40,7 @@ function eventOf(
   const again = 'a pod that had it before reads and writes nothing, and must be deleted to start again';
   const messages = {
     StaleMountDetected:
-      `${volumeId}: node ${nodeId} had given up its device under its mount (ctrlLossTmo is ${ctrlLossTmo} s; -1 never gives up): ` +
+      `${volumeId}: node ${nodeId} had given up its device under its mount (ctrlLossTmo is ${ctrlLossTmo} s; -1 gives up only if the RDS refuses the session, on Linux 6.10 or newer): ` +
       'what was written last may not have reached the RDS. It is connected and mounted anew',
     MountRecovered: `${volumeId} is mounted on node ${nodeId} again; ${again}`,
     RecoveryFailed: `${volumeId} could not be mounted on node ${nodeId} again: ${faultOf(error, 'it')?.message ?? 'the log of the node says why'}`,

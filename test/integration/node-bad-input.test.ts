@@ -185,10 +185,12 @@ let outside: string;
     ['another file system’s mount option', { volumeCapability: flagged('compress=zstd') }, 'mount_flags'],
     ['several mount options in one', { volumeCapability: flagged('noatime,dev') }, 'mount_flags'],
     ['a mount option of 4 KiB', { volumeCapability: flagged('x'.repeat(4_096)) }, 'mount_flags'],
-  ])('stage and publish refuse %s', async (_fact, fields, words) => {
+  ])('stage and publish refuse %s, and say of which volume', async (_fact, fields, field) => {
     const requests = mounted.on(node);
-    await expectRefusal(CALLS.stage(requests, fields), status.INVALID_ARGUMENT, words);
-    await expectRefusal(CALLS.publish(requests, fields), status.INVALID_ARGUMENT, words);
+    for (const words of [field, mounted.volumeId]) {
+      await expectRefusal(CALLS.stage(requests, fields), status.INVALID_ARGUMENT, words);
+      await expectRefusal(CALLS.publish(requests, fields), status.INVALID_ARGUMENT, words);
+    }
   });
 
   it.each<[string, (context: Record<string, string>) => Record<string, string>, string]>([

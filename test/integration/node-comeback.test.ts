@@ -121,6 +121,24 @@ type Volume = Awaited<ReturnType<typeof createPodVolume>>;
     },
   );
 
+  it('that has lost a stage which the kubelet believes in tries it at each publish, until it can', async () => {
+    const volume = await createPodVolume(driver);
+    const pod = volume.on(shaky);
+    await shaky.csi.stage(pod.stage);
+    execFileSync('umount', [pod.stagingTargetPath]);
+    disconnect(volume.volumeId);
+    const mount = steps.set({ at: 'mount', act: 'fails', on: `*${volume.volumeId}*` });
+    for (const attempt of ['the first', 'the second']) {
+      const { details } = await errorOf(shaky.csi.publish(pod.publish));
+      expect([attempt, details]).toEqual([attempt, expect.stringContaining('mount -i')]);
+      expect([mountsOf(volume.volumeId), loopsOf(volume.volumeId)]).toEqual([[], []]);
+    }
+    mount.release();
+    await shaky.csi.publish(pod.publish);
+    expect(mountsOf(volume.volumeId)).toEqual([pod.stagingTargetPath, pod.targetPath]);
+    await expect(volume.end(shaky)).resolves.toBeUndefined();
+  });
+
   it('does not say of a stage that failed and could not be undone that it is over', async () => {
     const volume = await createPodVolume(driver);
     const pod = volume.on(shaky);

@@ -15,6 +15,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { createFileSystems } from '../../src/adapters/mount/file-systems';
 import { createMounts } from '../../src/adapters/mount/mounts';
 import { createProcesses } from '../../src/adapters/process/processes';
+import { Fault } from '../../src/domain/fault';
 import type { FileSystem } from '../../src/domain/file-system';
 import { createNodeLab, describeAsRoot, hasCapability, itWith, type Loop, type NodeLab } from '../kit/loop';
 
@@ -45,8 +46,9 @@ async function faultOf(act: Promise<unknown>): Promise<unknown> {
   );
 }
 
+const requireSame = () => Promise.resolve();
 const format = (loop: Loop, fileSystem: FileSystem) =>
-  fileSystems.format({ devicePath: loop.path, fileSystem, options: [], resumes: false });
+  fileSystems.format({ devicePath: loop.path, fileSystem, options: [], resumes: false, requireSame });
 const mount = (loop: Loop, mountPoint: string, fileSystem: FileSystem, readOnly = false) =>
   mounts.mountDevice({ devicePath: loop.path, mountPoint, fileSystem, options: [], readOnly });
 
@@ -107,7 +109,7 @@ describeAsRoot('file systems', () => {
     const loop = lab.loop(400 * MIB);
     await format(loop, fileSystem);
     for (const resumes of [false, true]) {
-      const act = fileSystems.format({ devicePath: loop.path, fileSystem: 'ext4', options: [], resumes });
+      const act = fileSystems.format({ devicePath: loop.path, fileSystem: 'ext4', options: [], resumes, requireSame });
       expect(await faultOf(act)).toMatchObject({
         kind: 'DeviceNotBlank',
         message: `${loop.path} is not formatted, it holds a file system (${fileSystem})`,
@@ -301,15 +303,23 @@ describeAsRoot('what is on a device', () => {
     const loop = lab.loop(400 * MIB);
     writeUnfinishedXfs(loop);
     const resume = (fileSystem: FileSystem) =>
-      fileSystems.format({ devicePath: loop.path, fileSystem, options: [], resumes: true });
+      fileSystems.format({ devicePath: loop.path, fileSystem, options: [], resumes: true, requireSame });
     await resume('xfs');
     expect(await fileSystems.inspect(loop.path)).toEqual({ kind: 'file-system', type: 'xfs' });
+  });
+
+  it('writes nothing if the device is another volume’s when all looks at it are over', async () => {
+    const loop = lab.loop(64 * MIB);
+    const requireSame = () => Promise.reject(new Fault('ConnectionLost', 'another one'));
+    const format = { devicePath: loop.path, fileSystem: 'ext4', options: [], resumes: false, requireSame } as const;
+    expect(await faultOf(fileSystems.format(format))).toMatchObject({ kind: 'ConnectionLost' });
+    expect(await fileSystems.inspect(loop.path)).toEqual({ kind: 'blank' });
   });
 
   it('formats with the options of the volume', async () => {
     const loop = lab.loop(64 * MIB);
     const options = ['-E', 'lazy_itable_init=0', '-L', 'db', '-O', '^has_journal'];
-    await fileSystems.format({ devicePath: loop.path, fileSystem: 'ext4', options, resumes: false });
+    await fileSystems.format({ devicePath: loop.path, fileSystem: 'ext4', options, resumes: false, requireSame });
     const shown = execFileSync('dumpe2fs', ['-h', loop.path], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],

@@ -39,7 +39,8 @@ async function topAt(path: string) {
 async function mountedVolume(name = 'volume', options: readonly string[] = []): Promise<{ loop: Loop; path: string }> {
   const loop = lab.loop(16 * MIB);
   const path = lab.directory(name);
-  await fileSystems.format({ devicePath: loop.path, fileSystem: 'ext4', options: [], resumes: false });
+  const requireSame = () => Promise.resolve();
+  await fileSystems.format({ devicePath: loop.path, fileSystem: 'ext4', options: [], resumes: false, requireSame });
   await mounts.mountDevice({ devicePath: loop.path, mountPoint: path, fileSystem: 'ext4', options, readOnly: false });
   writeFileSync(join(path, 'precious'), 'data');
   return { loop, path };
@@ -274,6 +275,26 @@ describeAsRoot('a mount that never answers', () => {
     await untilAnswered(path);
     expect(await inLane(['the volume', 'the address'])).toMatchObject({ exitCode: 0 });
     await mounts.unmount(path);
+  }, 30_000);
+
+  it('keeps a lane closed in which several programs hang until the last of them has ended', async () => {
+    const [first, second] = [lab.directory('first'), lab.directory('second')];
+    const hanging = [await startHangingMount(first), await startHangingMount(second)];
+    const inLane = (place: string) =>
+      processes.run({ file: 'stat', args: ['--file-system', '--', place], limitMs: 500, lane: 'the address' });
+    try {
+      const faults = await Promise.all([first, second].map((place) => faultOf(inLane(place))));
+      expect(faults).toEqual(faults.map(() => expect.objectContaining({ kind: 'NodeTimeout' })));
+      await hanging[0]?.stop();
+      await untilAnswered(first);
+      expect(stuckOn(first)).toEqual([]);
+      expect(await faultOf(inLane('/'))).toMatchObject({ message: expect.stringContaining('still hangs') });
+    } finally {
+      await Promise.all(hanging.map((each) => each.stop()));
+    }
+    await untilAnswered(second);
+    expect(await inLane('/')).toMatchObject({ exitCode: 0 });
+    for (const place of [first, second]) await mounts.unmount(place);
   }, 30_000);
 
   it('is unmounted where nobody waits for it', async () => {

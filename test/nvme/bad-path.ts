@@ -49,7 +49,12 @@ const FINAL_FAULTS: Readonly<Record<string, FinalFault>> = {
     code: 'INTERNAL',
     says: /mkfs\.ext4 ended with exit code 1.*invalid inode size/,
   },
-  'mount fails': { context: {}, flags: ['journal_async_commit', 'data=ordered'], code: 'INTERNAL', says: /mount/ },
+  'mount fails': {
+    context: {},
+    flags: ['journal_async_commit', 'data=ordered'],
+    code: 'INTERNAL',
+    says: /mount -i .*ended with exit code/,
+  },
   'a mount option is unknown': {
     context: {},
     flags: ['no-such-option'],
@@ -135,7 +140,7 @@ async function meetFinalFault(world: World, { context, flags, code, says }: Fina
   };
   const error = await errorOf(untilDone(() => world.node.csi.stage(stage)));
   expect([status[error.code], error.details]).toEqual([code, expect.stringMatching(says)]);
-  if (code === 'INTERNAL') expect(error.details).toContain(volume.volumeId);
+  expect(error.details).toContain(volume.volumeId);
   expect(hostTracesOf(volume.volumeId)).toEqual([]);
   await untilDone(() => world.node.csi.stage(pod.stage));
   await end(volume, world.node);

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { appendFileSync, mkdirSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { waitFor } from '../kit/driver';
 import { connectedNqns, deviceOf } from './kit';
@@ -12,11 +12,18 @@ const NVMET = '/sys/kernel/config/nvmet';
 export function targetOf(volumeId: string, nqnPrefix = 'nqn.2000-02.com.mikrotik:') {
   const subsystem = path.join(NVMET, 'subsystems', `${nqnPrefix}${volumeId}`);
   return {
+    /** What it exports. */
+    file: () => readFileSync(path.join(subsystem, 'namespaces/1/device_path'), 'utf8').trim(),
     /** Whether any host may connect. */
     allowAnyHost: (allowed: boolean) => writeFileSync(path.join(subsystem, 'attr_allow_any_host'), allowed ? '1' : '0'),
     /** Whether it has a disk: without, hosts connect and find nothing. */
     enable: (enabled: boolean) => writeFileSync(path.join(subsystem, 'namespaces/1/enable'), enabled ? '1' : '0'),
   };
+}
+
+/** Looks through a volume's ext file system where the RDS has it. Nobody may have it mounted. Throws with what is wrong with it. */
+export function checkExt(volumeId: string): void {
+  execFileSync('e2fsck', ['-f', '-n', targetOf(volumeId).file()], { stdio: 'pipe' });
 }
 
 /**

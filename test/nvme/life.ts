@@ -1,10 +1,10 @@
-import { existsSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { VolumeCapability_AccessMode_Mode as Mode } from '../../src/csi/generated/csi';
 import { createPodVolume } from '../kit/pod';
 import { blockOf, GIB, mountOf } from '../kit/requests';
-import { end, stateOf, tracesInKernel } from './kit';
+import { deviceOf, end, stateOf, tracesInKernel } from './kit';
 import type { World } from './world';
 import { startWriter } from './writer';
 
@@ -33,8 +33,10 @@ async function liveAs(world: World, fsType: string): Promise<void> {
   const writer = await startWriter({ file, sizeBytes: 64 * 2 ** 20 });
   await writer.more(20);
   const capacityRange = { requiredBytes: GIB };
+  const from = writer.count();
   await world.driver.csi.expandVolume({ volumeId: volume.volumeId, capacityRange, volumeCapability: capability });
   const grown = await world.node.csi.expand({ ...pod.expand, capacityRange });
+  expect(writer.count()).toBeGreaterThan(from);
   expect(grown.capacityBytes).toBe(GIB);
   expect(sizeOf(pod.targetPath)).toBeGreaterThan(before * 1.5);
   await writer.more(20);
@@ -56,9 +58,12 @@ async function liveAsBlock(world: World): Promise<void> {
   const writer = await startWriter({ file: pod.targetPath, sizeBytes: 64 * 2 ** 20 });
   await writer.more(20);
   const capacityRange = { requiredBytes: GIB };
+  const from = writer.count();
   await world.driver.csi.expandVolume({ volumeId: volume.volumeId, capacityRange, volumeCapability: blockOf() });
   const grown = await world.node.csi.expand({ ...pod.expand, capacityRange, volumeCapability: blockOf() });
+  expect(writer.count()).toBeGreaterThan(from);
   expect(grown.capacityBytes).toBe(GIB);
+  expect(kernelSizeOf(volume.volumeId)).toBe(GIB);
   const { usage } = await world.node.csi.stats({ volumeId: volume.volumeId, volumePath: pod.targetPath });
   expect(usage[0]?.total).toBe(GIB);
   await writer.more(20);
@@ -70,6 +75,12 @@ async function liveAsBlock(world: World): Promise<void> {
   await writer.verify();
   await end(volume, world.node);
   expect(existsSync(pod.targetPath)).toBe(false);
+}
+
+/** Of the device, in bytes; sysfs counts in sectors of 512. */
+function kernelSizeOf(volumeId: string): bigint {
+  const name = path.basename(deviceOf(volumeId) ?? '');
+  return BigInt(readFileSync(`/sys/block/${name}/size`, 'utf8').trim()) * 512n;
 }
 
 function sizeOf(folder: string): number {

@@ -5,7 +5,7 @@ import { waitFor } from '../kit/driver';
 import { createPodVolume, mountsOf } from '../kit/pod';
 import { blockOf, createOf, GIB, mountOf, newName } from '../kit/requests';
 import { createOtherCheckout } from './checkout';
-import { cutPort } from './kernel';
+import { checkExt, cutPort } from './kernel';
 import {
   controllersOf,
   deviceOf,
@@ -203,9 +203,14 @@ async function untilLive(volumeId: string): Promise<void> {
   );
 }
 
-/** No write has failed, all are there, and the volume goes without a trace. */
-async function finish(world: World, { writer, volume }: UsedVolume): Promise<void> {
+/** No write has failed, all are there, its file system (ext) is in order, and the volume goes without a trace. */
+async function finish(world: World, { writer, volume, pod }: UsedVolume): Promise<void> {
   await writer.end();
   await writer.verify();
+  if (pod.stage.volumeCapability.accessType.$case === 'mount') {
+    await world.node.csi.unpublish(pod.unpublish);
+    await untilDone(() => world.node.csi.unstage(pod.unstage));
+    checkExt(volume.volumeId);
+  }
   await end(volume, world.node);
 }

@@ -71,7 +71,7 @@ export function staleTests(world: World): void {
 
 const SAYS_FAILED = {
   ext4: /has met errors: [1-9]\d* \(the last at 20.*may refuse writes.*fsck/,
-  xfs: /Input\/output error/,
+  xfs: /file system fails.*Input\/output error.*fsck/,
 };
 
 /** With data on it. */

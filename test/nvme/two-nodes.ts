@@ -12,7 +12,7 @@ import { type Driver, errorOf, waitFor } from '../kit/driver';
 import { type FakeApiServer, startFakeApiServer } from '../kit/fake-api-server';
 import { createPodVolume } from '../kit/pod';
 import { blockOf, mountOf } from '../kit/requests';
-import { cutPort } from './kernel';
+import { checkExt, cutPort } from './kernel';
 import { controllersOf, end, type PodVolume, stateOf, tracesInKernel, untilDone } from './kit';
 import { type FarNode, getSecondGuest, LINK_ADDRESS, podThere, type SecondGuest, startFarNode } from './second-guest';
 import { NODE_ID as NEAR, type World } from './world';
@@ -78,6 +78,7 @@ export function twoNodeTests(world: World): void {
       expect(writer.count()).toBeGreaterThan(4 * AREA_BLOCKS);
       await world.node.csi.unpublish(pod.unpublish);
       await untilDone(() => world.node.csi.unstage(pod.unstage));
+      if (pod.stage.volumeCapability.accessType.$case === 'mount') checkExt(pod.stage.volumeId);
       await untilDone(() => world.node.csi.stage(pod.stage));
       await world.node.csi.publish(pod.publish);
       await writer.verify();

@@ -29,7 +29,7 @@ beforeAll(async () => {
     connectVolume: () => Promise.resolve({ recovers: true }),
     prepareFileSystem: act('prepare'),
     mountStaging: () => mount(),
-    undoStage: act('undo'),
+    undoStage: ({ cancelled }) => Promise.resolve(void acts.push(cancelled ? 'undo, unwanted' : 'undo')),
   });
   run = createOperations(test.client);
 });
@@ -73,6 +73,22 @@ describe('a stage that has met a mount without a device', () => {
       ['StaleMountDetected', 'Warning', saying('node-a')],
       ['RecoveryFailed', 'Warning', saying('bad superblock')],
     ]);
+  });
+
+  it('that is not wanted any more is undone as such, and nothing of it has failed', async () => {
+    const volumeId = newVolumeId();
+    const operation = stageOf(volumeId, 'node-a');
+    const mounting = Promise.withResolvers<void>();
+    mount = async () => {
+      mounting.resolve();
+      throw applicationFailureOf(new Fault('NodeTimeout', 'it hangs'));
+    };
+    const staging = run(operation, patient()).catch(() => 'ended');
+    await mounting.promise;
+    await test.client.workflow.getHandle(operation.workflowId).cancel();
+    expect(await staging).toBe('ended');
+    expect(acts.at(-1)).toBe('undo, unwanted');
+    expect(toldOf(volumeId)).toEqual([['StaleMountDetected', 'Warning', saying('node-a')]]);
   });
 
   it('goes on where nobody can be told', async () => {

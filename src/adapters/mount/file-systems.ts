@@ -61,7 +61,8 @@ async function inspect(context: Context, devicePath: string): Promise<DeviceCont
   return await context.contents.inspect({ devicePath, sizeBytes });
 }
 
-async function formatDevice(context: Context, { devicePath, fileSystem, options, resumes }: Format): Promise<void> {
+async function formatDevice(context: Context, format: Format): Promise<void> {
+  const { devicePath, fileSystem, options, resumes, requireSame } = format;
   // A mkfs of an earlier try may still be at work.
   await requireUnused(context, devicePath);
   const content = await inspect(context, devicePath);
@@ -71,6 +72,7 @@ async function formatDevice(context: Context, { devicePath, fileSystem, options,
   }
   const command = mkfsCommand({ devicePath, fileSystem, options, isRemains });
   const limitMs = workLimitMs(await sizeOf(context, devicePath));
+  await requireSame();
   const result = await context.processes.run({ ...command, limitMs, lane: laneOf(devicePath) });
   if (result.exitCode !== 0) throw failed(devicePath, command.file, result);
   const made = await inspect(context, devicePath);

@@ -86,12 +86,16 @@ export interface FileSystemsPort {
    * `resumes`: this node has a durable note that it found this very volume blank and began to format it, and has seen no end:
    * content of kind `unknown` is then taken for what that format has left, and is written over. A file system, or any other
    * signature, is refused all the same.
+   *
+   * `requireSame`: throws if the path is another device's by now. Asked last, right before a program writes: all looks before it take
+   * their time, and a name that is let go is given out again.
    */
   format(format: {
     readonly devicePath: string;
     readonly fileSystem: FileSystem;
     readonly options: readonly string[];
     readonly resumes: boolean;
+    readonly requireSame: () => Promise<void>;
   }): Promise<void>;
 
   /**

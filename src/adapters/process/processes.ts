@@ -28,10 +28,9 @@ interface ProcessesOptions {
 
 /** Runs programs of this machine: no shell, no input, messages in English, each in a process group of its own. */
 export function createProcesses({ logger, path }: ProcessesOptions = {}): ProcessLanesPort {
-  /** What hangs in the kernel, by its lane. */
-  const hanging = new Map<string, ChildProcess>();
+  const hanging: Hanging = new Map();
   const requireFree = (lane: string): void => {
-    const child = hanging.get(lane);
+    const [child] = hanging.get(lane) ?? [];
     if (child) throw new Fault('NodeTimeout', `${child.spawnfile}[${child.pid}] still hangs in the kernel: ${lane}`);
   };
   return {
@@ -60,10 +59,17 @@ export function createProcesses({ logger, path }: ProcessesOptions = {}): Proces
   };
 }
 
-/** Its end clears the lane; nothing waits for it, not even the end of this process. */
-function leaveBehind(child: ChildProcess, lane: string, hanging: Map<string, ChildProcess>): void {
-  hanging.set(lane, child);
-  child.once('exit', () => hanging.delete(lane));
+/** What hangs in the kernel, by its lane: several at a time may have begun in one before the first of them hung. */
+type Hanging = Map<string, Set<ChildProcess>>;
+
+/** The end of the last one clears the lane; nothing waits for it, not even the end of this process. */
+function leaveBehind(child: ChildProcess, lane: string, hanging: Hanging): void {
+  const inLane = hanging.get(lane) ?? new Set();
+  hanging.set(lane, inLane.add(child));
+  child.once('exit', () => {
+    inLane.delete(child);
+    if (inLane.size === 0) hanging.delete(lane);
+  });
 }
 
 /** Resolves when the program has ended, or when no more can be done to end it. Never rejects. */
