@@ -66,6 +66,7 @@ function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly
     nodeAt: new Map<string, Device>(),
     onMknod: () => {},
     find: async (): Promise<Device | undefined> => node.device,
+    hasSession: true,
     content: { kind: 'file-system', type: 'ext4' } as DeviceContent,
     onLook: () => {},
     formatting: false,
@@ -84,6 +85,7 @@ function nodeWith({ kind, mounts }: { readonly kind: 'mount' | 'block'; readonly
     connector: {
       find: async () => node.find(),
       findNqnOf: async () => undefined,
+      sessions: async () => new Map(node.hasSession ? [[nqn, { state: 'live', isOurs: true }]] : []),
       connect: async () => ({ device: node.device, connectedNow: false }),
       rescan: async () => node.device,
       disconnect: async () => {
@@ -241,8 +243,10 @@ describe('a device that cannot be used as it is seen from here', () => {
     await publish(parts, 'block');
     node.find = unusable;
     const place = { volumeId, volumePath: TARGET, stagingTargetPath: undefined };
-    const { abnormal } = await createLocalVolumes(parts).stats(place);
-    expect(abnormal).toMatch(/cannot be used from here: nvme0n1, nvme0n2: two namespaces; if reads and writes fail/);
+    const condition = async () => (await createLocalVolumes(parts).stats(place)).abnormal;
+    expect(await condition()).toMatch(/cannot be used from here: .*two namespaces; if reads and writes fail/);
+    node.hasSession = false;
+    expect(await condition()).toMatch(/^the device is gone: .* must be started again$/);
   });
 });
 

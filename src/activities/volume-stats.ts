@@ -34,10 +34,12 @@ export async function statsOf(
       ? await parts.notes.findOf(volumeId)
       : await findNote(parts, { volumeId, stagingTargetPath });
   const nqn = await nqnOf(parts, note, volumeId);
-  const { device, connected, trouble } = await findConnection(parts, nqn);
+  const { device, connected, trouble: found } = await findConnection(parts, nqn);
   // What is at that path is another's: of this volume nothing is known here.
   if (!connected && !note) throw notThere(volumeId, volumePath);
   const lostSinceMs = parts.lostSince(nqn);
+  // Without a session there is nothing that a pod could go on with: what a mount still holds of it is a name.
+  const trouble = found !== undefined && (await parts.connector.sessions()).has(nqn) ? found : undefined;
   const dataPath = {
     state: device?.state,
     connected,

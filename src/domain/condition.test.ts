@@ -37,7 +37,7 @@ describe('findWhyAbnormal', () => {
       /device stats -z/,
     ],
     ['reconnecting before read-only', { state: 'connecting', turnedReadOnly: true }, /connecting/],
-    ['no device', { state: undefined }, /device is gone.*: the connection .* has lost it; .* started again$/],
+    ['no device', { state: undefined }, /device is gone: the connection .* has lost it; .* started again$/],
     [
       'two devices',
       { state: undefined, trouble: 'nvme0n1, nvme0n2' },

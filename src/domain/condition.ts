@@ -4,7 +4,7 @@ export interface DataPath {
   readonly state: string | undefined;
   /** Whether the kernel has a connection of its NQN at all. */
   readonly connected: boolean;
-  /** Why a connection has no device that can be used. */
+  /** Why a connection that has a session has no device that can be used. */
   readonly trouble: string | undefined;
   /** Milliseconds of the epoch, as far as the node has seen. */
   readonly lostSinceMs: number | undefined;
@@ -34,8 +34,9 @@ export function findWhyAbnormal(dataPath: DataPath): string | undefined {
     return `the device is gone: this node has no connection to the volume any more${since}; ${START_AGAIN}`;
   // What a pod has open may go on for all that: a second namespace or a node that is missing in /dev are no end of the first one.
   if (state === undefined) {
-    const why = trouble ?? 'the connection to the RDS has lost it';
-    return `the device is gone, or cannot be used from here: ${why}${since}; if reads and writes fail, a pod that has it must be started again`;
+    if (trouble === undefined)
+      return `the device is gone: the connection to the RDS has lost it${since}; ${START_AGAIN}`;
+    return `the device cannot be used from here: ${trouble}${since}; if reads and writes fail, a pod that has it must be started again`;
   }
   if (outdated) return `the device is gone: the volume is connected again, and has another one now; ${START_AGAIN}`;
   if (state !== 'live') {
